@@ -1,4 +1,4 @@
-"""Servers that tests start themselves: a redis-server on a free port."""
+"""Servers that tests start: a redis-server on a free port."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAIT_S = 20.0
 
 
 class RedisServer:
-    """A redis-server of the system, without persistence, on 127.0.0.1. `kill` and `start` play a crash."""
+    """A redis-server of the system, without persistence, on 127.0.0.1. `kill` and `start` simulate a crash."""
 
     def __init__(self, folder: Path) -> None:
         binary = shutil.which("redis-server")
@@ -31,7 +31,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
@@ -41,7 +41,7 @@ class RedisServer:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it, on the port that it had before if it had one, and return when it accepts connections."""
+        """Start it, on its old port if it had one, and return when it accepts connections."""
         for _ in range(TRIES):
             port = self.port or _free_port()
             self._process = subprocess.Popen(
@@ -59,19 +59,19 @@ class RedisServer:
         raise RuntimeError("redis-server did not start")
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill it, as a crash does."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
 
     def freeze(self) -> None:
-        """Let it hang: connections stay, nothing is answered, until `thaw`."""
+        """Stop it: connections stay open, nothing is answered, until `thaw`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -91,7 +91,7 @@ class RedisServer:
 
 @contextmanager
 def redis_server() -> Iterator[RedisServer]:
-    """Run a redis-server on a free port; it is gone afterwards. Raises FileNotFoundError when it isn't installed."""
+    """Run a redis-server on a free port; it is ended afterwards. Raises FileNotFoundError when it isn't installed."""
     folder = Path(tempfile.mkdtemp(prefix="vp-redis-"))
     server = RedisServer(folder)
     try:

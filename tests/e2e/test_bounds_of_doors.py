@@ -216,7 +216,7 @@ async def test_a_session_moves_when_its_node_leaves_and_stays_there(small: Sched
             assert (await client.submit(TONE, "l:l", session_affinity=True)).output == "other"
 
 
-async def test_a_node_that_fails_five_jobs_in_a_row_is_paused_and_works_again(small: Scheduler) -> None:
+async def test_a_node_that_fails_five_jobs_in_a_row_rests_and_works_again(small: Scheduler) -> None:
     """Retryable failures go to the other node; final ones are counted and end their jobs."""
     ran: Counter[str] = Counter()
     ill = True

@@ -48,7 +48,7 @@ async def test_a_client_gives_up_when_nobody_answers() -> None:
             await client.submit(TONE, "a:b")
 
 
-async def test_a_node_that_answers_busy_is_paused_and_the_job_is_redispatched(scheduler: Scheduler, pair: str) -> None:
+async def test_a_node_that_answers_busy_rests_and_the_job_is_redispatched(scheduler: Scheduler, pair: str) -> None:
     name = pair.split(":")[0]
     async with connected(scheduler.node_url) as busy, Client(scheduler.url) as client:
         register = {"node_id": f"busy-{name}", "process_id": "p", "pairs": [pair], "slots": 5, "running": []}

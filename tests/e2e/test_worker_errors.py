@@ -129,8 +129,8 @@ async def test_a_retryable_error_is_retried_after_a_pause(lone: Scheduler) -> No
     node.end()
 
 
-async def test_a_node_that_never_answers_is_paused(folder: Path) -> None:
-    """R-12. Each of its jobs times out; the second one in a row pauses it."""
+async def test_a_node_that_never_answers_rests(folder: Path) -> None:
+    """R-12. Each of its jobs times out; after the second one in a row it rests."""
     scheduler = Scheduler(folder, "memory", "--dispatch-timeout-s", "0.2", "--rest-after-failures", "2")
     try:
         node = await bare_peer.node(scheduler.port)

@@ -1,1 +1,1 @@
-"""Load: what `locust -f loadtest/` does, from its pure parts to whole runs."""
+"""Tests of the load: `locust -f loadtest/`, from its pure parts to complete runs."""

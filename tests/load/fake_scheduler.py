@@ -1,4 +1,4 @@
-"""An HTTP server that answers as a scheduler might: another version, no scheduler at all."""
+"""An HTTP server with the answers of another version, or of no scheduler."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GOOD: dict[str, Any] = {
     "/openapi.json": {"info": {"version": __version__}},
     "/v1/jobs": {"jobs": [], "total": 0, "next_cursor": None},
 }
-"""What a scheduler answers, as far as it is looked at before a load."""
+"""The answers of a scheduler that are checked before a load."""
 
 
 @contextlib.contextmanager
 def fake_scheduler(answers: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the URL of a server that answers GET with `answers` by path, others with 404; bytes go as they are."""
+    """Yield the URL of a server that answers GET with `answers` by path, others with 404; bytes are sent unchanged."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -35,7 +35,7 @@ def fake_scheduler(answers: Mapping[str, Any]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,5 +1,6 @@
-"""A scheduler that keeps so many bytes of each job that ends: `python -m tests.load.leaky_server BYTES serve …` is a
-`voxpool serve` with the leaking table of sim/planted/leak.py; with 0 it is production's own.
+"""A scheduler that keeps BYTES of each job that ends, with the leaking table of sim/planted/leak.py.
+
+`python -m tests.load.leaky_server BYTES serve …` is such a `voxpool serve`; with 0 it is production's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs `locust -f loadtest/` as a user does, in processes of their own; Locust is never imported by the tests."""
+"""Runs `locust -f loadtest/` as a user does, in processes of their own; the tests never import Locust."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ PATIENCE_S = 60.0
 
 
 class LocustRun:
-    """One process of Locust, in a session of its own. Within `with` it runs; afterwards nothing of it does.
+    """One process of Locust, in a session of its own. It runs within `with`; afterwards all its processes have ended.
 
-    `files` is how many files it may have open at most.
+    `files` is the limit of its open files.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class LocustRun:
         command = [sys.executable, "-m", "locust", "-f", "loadtest/", *arguments]
         if "--worker" not in arguments:
             command += ["--out", str(self.folder)]
-        if "--processes" in arguments:  # they meet at a port of their own: another run may have Locust's
+        if "--processes" in arguments:  # its processes use a port of their own: another run may use Locust's
             port = free_port()
             command += ["--master-bind-port", port, "--master-port", port]
         if files is not None:
@@ -49,13 +49,13 @@ class LocustRun:
         self.seen: set[int] = {self.popen.pid}
 
     def __enter__(self) -> LocustRun:
-        """It is running already."""
+        """Do nothing: it runs already."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Kill what is left of it."""
+        """Kill the processes that are left."""
         for pid in [*self.left(), *descendants_of(self.popen.pid)]:
             os.kill(pid, signal.SIGKILL)
         self.popen.kill()
@@ -63,11 +63,11 @@ class LocustRun:
 
     @property
     def text(self) -> str:
-        """What it has said so far."""
+        """Return its output so far."""
         return self.log.read_text(errors="replace")
 
     def waits_for(self, *words: str) -> None:
-        """Return once it has said one of `words`; who was started by it until then is remembered."""
+        """Wait until its output has one of `words`; the processes that it started until then are recorded."""
         wait_until(lambda: self._said(words) or self.popen.poll() is not None, PATIENCE_S)
         assert self._said(words), self.text
         self.seen |= set(descendants_of(self.popen.pid))
@@ -85,27 +85,27 @@ class LocustRun:
         return self.popen.wait(within_s)
 
     def left(self) -> list[int]:
-        """Return the processes that it had started, and that still run."""
+        """Return the processes started by it that still run."""
         return [pid for pid in self.seen if pid != self.popen.pid and runs(pid)]
 
     def report(self) -> LoadReport:
-        """Return its report; both forms must be there."""
+        """Return its report, which must exist in both forms."""
         assert (self.folder / "report.html").stat().st_size > 1000
         return read_report(self.folder)
 
     def facts(self) -> dict[str, Any]:
-        """Return the report as another program reads it."""
+        """Return the report as JSON."""
         facts: dict[str, Any] = msgspec.json.decode((self.folder / "report.json").read_bytes())
         return facts
 
 
 def limited(files: int, command: list[str]) -> list[str]:
-    """Return the command that runs `command` with so many open files and no right to raise that."""
+    """Return the command that runs `command` with a limit of open files that it may not raise."""
     tied = ["setpriv", "--bounding-set", "-sys_resource"] if os.geteuid() == 0 else []
     return [*tied, "bash", "-c", f'ulimit -n {files}; exec "$@"', "bash", *command]
 
 
 def free_port() -> str:
-    """Return a port that nobody listens on."""
+    """Return a port that is not in use."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return str(probe.getsockname()[1])

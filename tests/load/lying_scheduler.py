@@ -1,5 +1,7 @@
-"""A scheduler that lies: `python -m tests.load.lying_scheduler serve …` is a `voxpool serve` whose results get
-lost, come twice or are changed, and whose assigns go beyond the slots or under another pair. The users must notice.
+"""A scheduler with wrong results and assigns, which the users must notice.
+
+`python -m tests.load.lying_scheduler serve …` is a `voxpool serve` whose results get lost, come twice or are changed,
+and whose assigns exceed the slots or have a wrong pair.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _assigns = itertools.count(1)
 
 
 def lie_to_sessions() -> None:
-    """Some results are not sent, some twice, some with another output."""
+    """Some results are not sent, some are sent twice, some have another output."""
     send = Session.send
 
     def lying(session: Session, message: Any) -> int:
@@ -44,7 +46,7 @@ def lie_to_sessions() -> None:
 
 
 def lie_to_http() -> None:
-    """Some jobs are shown with another output."""
+    """Some jobs have another output."""
     show = views.job_view
 
     def lying(job: Job, with_output: bool = True) -> Any:
@@ -57,7 +59,7 @@ def lie_to_http() -> None:
 
 
 def overload_nodes() -> None:
-    """Some nodes are taken to have a slot more than they said."""
+    """Some nodes count as having one slot more than they registered."""
     joined = NodeEvents.joined
 
     async def lying(desk: NodeEvents, link: NodeLink, register: Register, owner: str = "") -> Node:
@@ -68,7 +70,7 @@ def overload_nodes() -> None:
 
 
 def mix_up_pairs() -> None:
-    """Some assigns are of a pair that the node does not serve."""
+    """Some assigns have a pair that the node does not serve."""
     send = NodeConnection.send
 
     def lying(connection: NodeConnection, message: ToNode) -> None:

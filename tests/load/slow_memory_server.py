@@ -1,7 +1,6 @@
 """A leaky scheduler whose memory takes long to read: `python -m tests.load.slow_memory_server SECONDS BYTES serve …`.
 
-Each answer of GET /v1/debug/memory comes so many seconds later, as on a machine that is busy; the rest is
-`tests.load.leaky_server`.
+Each answer of GET /v1/debug/memory comes SECONDS later, as on a busy machine; the rest is `tests.load.leaky_server`.
 """
 
 from __future__ import annotations

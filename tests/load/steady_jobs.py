@@ -1,4 +1,5 @@
-"""A steady load of short jobs, by the SDK in a process of its own, so that nothing of it is in the test's way:
+"""A steady load of short jobs, by the SDK in a process of its own, so that it does not disturb the test.
+
 `python -m tests.load.steady_jobs URL RATE` submits RATE jobs a second, evenly, until it is terminated.
 """
 

@@ -1,4 +1,4 @@
-"""When a client user asks: Poisson, known beforehand, and never later because of what became of an earlier job."""
+"""The arrivals of a client user: Poisson, known beforehand, and never delayed by earlier jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Clock:
 
 
 class User:
-    """One client user: its clock, its arrivals, and what was counted."""
+    """One client user: its clock, its arrivals, and its counts."""
 
     def __init__(self, *streams: Stream, name: str = "client-0", seed: int = 1, begun_s: float | None = None) -> None:
         self.clock = Clock()
@@ -35,7 +35,7 @@ class User:
         self.arrivals = Arrivals(streams, seed, name, clock=self.clock, counts=self.counts, late_s=0.1, begun_s=begun_s)
 
     def next(self, late_s: float = 0.0) -> Arrival:
-        """Go to the next arrival, or past it, and take it."""
+        """Advance to the next arrival, or past it, and take it."""
         wait_s = self.arrivals.wait_s()
         assert wait_s is not None
         self.clock.now_s += wait_s + late_s
@@ -45,7 +45,7 @@ class User:
 
 
 def test_the_times_are_poisson_of_the_rate() -> None:
-    """10,000 gaps: their mean is that of the rate, and they vary as much as exponential ones do."""
+    """The gaps of 10,000 arrivals have the mean of the rate, and the variance of exponential gaps."""
     user = User(Stream("zh:en", 5.0))
     times = [user.next().intended_s for _ in range(10_001)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
@@ -53,8 +53,8 @@ def test_the_times_are_poisson_of_the_rate() -> None:
     assert statistics.stdev(gaps) == pytest.approx(0.2, rel=0.05)
 
 
-def test_many_users_together_ask_at_the_rate_of_the_scenario() -> None:
-    """Forty users with a fortieth each: 6,000 of 6,000 expected in 300 s, but for chance (five standard deviations)."""
+def test_many_users_together_submit_at_the_rate_of_the_scenario() -> None:
+    """Forty users with a fortieth each: 6,000 expected in 300 s, within five standard deviations."""
     workload = Workload((Stream("zh:en", 15.0), Stream("en:zh", 5.0)))
     users = [User(*workload.of_one(40), name=f"client-{k}") for k in range(40)]
     pairs: list[str] = []
@@ -65,8 +65,8 @@ def test_many_users_together_ask_at_the_rate_of_the_scenario() -> None:
     assert abs(pairs.count("en:zh") - 1500) < 5 * 1500**0.5
 
 
-def test_a_slow_scheduler_does_not_slow_the_arrivals_down() -> None:
-    """Whoever comes 30 s late finds all that was due, each with its own intended time: nothing was shifted."""
+def test_a_slow_scheduler_does_not_delay_the_arrivals() -> None:
+    """A user that is 30 s late finds all due arrivals, each with its own intended time: none was shifted."""
     prompt, stalled = User(Stream("zh:en", 2.0)), User(Stream("zh:en", 2.0))
     expected = [prompt.next().intended_s for _ in range(200)]
     stalled.clock.now_s += 30
@@ -88,8 +88,8 @@ def test_an_arrival_is_late_past_the_limit_only() -> None:
     assert (user.counts.due, user.counts.sent, user.counts.late) == (2, 2, 1)
 
 
-def test_with_too_much_under_way_an_arrival_is_dropped_and_counted() -> None:
-    """It is gone: the next one comes at its own time, and is what it would have been."""
+def test_with_too_many_open_jobs_an_arrival_is_dropped_and_counted() -> None:
+    """The next arrival has its own time, as without the drop."""
     dropping, other = User(Stream("zh:en", 1.0, Exponential(1.0))), User(Stream("zh:en", 1.0, Exponential(1.0)))
     wait_s = dropping.arrivals.wait_s()
     assert wait_s is not None
@@ -106,7 +106,7 @@ def test_nothing_is_taken_before_its_time() -> None:
     assert user.counts.due == 0
 
 
-def test_the_same_seed_and_name_draw_the_same_and_another_name_does_not() -> None:
+def test_seed_and_name_determine_the_arrivals() -> None:
     streams = (Stream("zh:en", 3.0, Exponential(0.5)), Stream("en:zh", 1.0))
 
     def drawn(name: str, seed: int) -> list[Arrival]:
@@ -119,14 +119,14 @@ def test_the_same_seed_and_name_draw_the_same_and_another_name_does_not() -> Non
 
 
 @given(rates=st.lists(st.floats(0.1, 50), min_size=1, max_size=4), seed=st.integers(0, 2**32))
-def test_streams_come_merged_in_order_of_time(rates: list[float], seed: int) -> None:
+def test_streams_are_merged_in_order_of_time(rates: list[float], seed: int) -> None:
     user = User(*(Stream(f"p{k}:en", rate) for k, rate in enumerate(rates)), seed=seed)
     times = [user.next().intended_s for _ in range(60)]
     assert times == sorted(times)
 
 
-def test_streams_that_are_alike_share_their_arrivals_by_their_rates() -> None:
-    """A user that asks in a thousand pools draws from one stream: together the rates of all, each pair its share."""
+def test_similar_streams_share_their_arrivals_by_their_rates() -> None:
+    """A user of a thousand pools draws from one stream with the total rate; each pair gets its share."""
     user = User(
         *(Stream(f"p{k}:en", 1.0 + (k == 0) * 9.0) for k in range(1000)), Stream("even:en", 1.0, arrivals="even")
     )
@@ -150,20 +150,20 @@ def test_a_stream_begins_and_ends_at_the_times_of_the_run() -> None:
     assert 140 < len(times) < 260
 
 
-def test_bursts_come_together_at_the_mean_rate() -> None:
+def test_bursts_arrive_together_at_the_mean_rate() -> None:
     user = User(Stream("zh:en", 10.0, arrivals="bursts", burst=5))
     times = [user.next().intended_s for _ in range(5_000)]
     assert len(set(times)) == 1000
     assert (times[-1] - 100) == pytest.approx(500, rel=0.15)
 
 
-def test_even_arrivals_are_even_and_do_not_begin_together() -> None:
+def test_even_arrivals_are_even_with_different_offsets() -> None:
     users = [User(Stream("zh:en", 2.0, arrivals="even"), name=f"client-{k}") for k in range(20)]
     first = [user.next().intended_s for user in users]
     assert len(set(first)) == 20
     assert all(user.next().intended_s - at_s == pytest.approx(0.5) for user, at_s in zip(users, first, strict=True))
 
 
-def test_without_a_rate_nothing_ever_comes() -> None:
+def test_without_a_rate_nothing_arrives() -> None:
     assert User(Stream("zh:en", 0.0)).arrivals.wait_s() is None
     assert User().arrivals.wait_s() is None

@@ -1,4 +1,4 @@
-"""Audio that carries an order, and an answer that shows that all of it was heard."""
+"""Audio that contains an order, and an answer that proves that all of it was received."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_the_node_reads_what_the_client_wrote(work_s: float, number: int, size: 
     assert _audio.is_answer(msgspec.to_builtins(answer), answer)
 
 
-def test_it_is_a_wav_file() -> None:
-    """One that any player opens."""
+def test_the_audio_is_a_wav_file() -> None:
+    """Any player opens it."""
     with wave.open(io.BytesIO(_audio.make(0.1, 1, 16_044))) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()) == (
             1,
@@ -53,14 +53,14 @@ def test_jobs_of_one_size_differ_and_long_audio_has_filler_to_its_end() -> None:
     assert any(long[-100:])
 
 
-def test_audio_of_somebody_else_asks_for_nothing() -> None:
-    """It is heard all the same, under no number."""
+def test_foreign_audio_contains_no_order() -> None:
+    """It is answered all the same, without a number."""
     for audio in (b"", b"RIFF" + bytes(200), _audio.make(1, 1, 100)[:50]):
         assert _audio.order_of(audio) is None
         assert _audio.heard(audio, None).number == -1
 
 
-def test_work_beyond_what_fits_is_the_most_that_does() -> None:
+def test_work_beyond_the_maximum_is_clipped() -> None:
     order = _audio.order_of(_audio.make(10_000, 1, 100))
     assert order is not None
     assert order.work_s == _audio.WORK_US_MAX / 1e6

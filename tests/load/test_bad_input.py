@@ -1,4 +1,4 @@
-"""What can be wrong before a load: each is one line that says what to do, exit code 3, and a report that says so."""
+"""Errors before a load: each is one line that says what to do, exit code 3, and a report with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from voxpool.loadtest.running._preflight import CannotLoad, examine, room_here, 
 
 
 def refusal(host: str, clients: int = 1, nodes: int = 1, **options: str) -> str:
-    """Return why a load there is refused."""
+    """Return the reason why a load on that host is refused."""
     with pytest.raises(CannotLoad) as refused:
         examine(host, LoadOptions(**options), clients, nodes)  # type: ignore[arg-type]
     line = str(refused.value)
@@ -44,7 +44,7 @@ def test_a_wrong_host(host: str, says: str) -> None:
     assert refusal(host).startswith(says)
 
 
-def test_what_is_no_scheduler() -> None:
+def test_a_host_without_a_scheduler() -> None:
     with stranger(b"SSH-2.0-OpenSSH_9.2\r\n") as port:
         assert "it does not speak HTTP there" in refusal(f"http://127.0.0.1:{port}")
     with fake_scheduler({"/healthz": {"hello": "world"}}) as url:
@@ -69,7 +69,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     assert running.stop() == 0
 
 
-def test_a_token_that_is_refused(secured: Secured) -> None:
+def test_a_rejected_token(secured: Secured) -> None:
     secrets = secured.keys.secrets
     client, node = secrets["ann"], secrets["gpu"]
     assert refusal(secured.url).startswith("--client-token: the scheduler requires tokens")
@@ -83,7 +83,7 @@ def test_a_token_that_is_refused(secured: Secured) -> None:
     assert refusal(secured.url, client_token=client, node_token=node, admin_token=WRONG).startswith(says)
 
 
-def test_the_right_tokens_are_let_in(secured: Secured) -> None:
+def test_valid_tokens_are_accepted(secured: Secured) -> None:
     secrets = secured.keys.secrets
     tokens = LoadOptions(client_token=secrets["ann"], node_token=secrets["gpu"])
     without = examine(secured.url, tokens, 10, 10)
@@ -94,7 +94,7 @@ def test_the_right_tokens_are_let_in(secured: Secured) -> None:
     assert no_nodes.needs_tokens
 
 
-def test_a_scheduler_that_takes_fewer_connections(tmp_path: Path) -> None:
+def test_a_scheduler_that_accepts_fewer_connections(tmp_path: Path) -> None:
     running = Scheduler(tmp_path, "memory", "--connections-max", "50")
     try:
         assert examine(running.url, LoadOptions(), 30, 20).settings["connections_max"] == 50
@@ -103,7 +103,7 @@ def test_a_scheduler_that_takes_fewer_connections(tmp_path: Path) -> None:
         assert running.stop() == 0
 
 
-def test_pairs_that_no_node_serves_are_refused_when_the_load_brings_none() -> None:
+def test_unserved_pairs_are_refused_when_the_load_has_no_nodes() -> None:
     pools = {"pools": [{"pair": "a:b", "nodes": 2}, {"pair": "c:d", "nodes": 0}], "next_cursor": None}
     with fake_scheduler({**GOOD, "/v1/pools": pools}) as url:
         assert served_there(url, LoadOptions(), ["a:b"]) == ""
@@ -125,7 +125,7 @@ def test_the_hint_for_a_token_is_a_command_that_exists(secured: Secured, tmp_pat
 
 
 def test_a_signal_before_the_test_is_2_with_a_report_and_without_a_user(tmp_path: Path) -> None:
-    """While the scheduler of the run starts: nothing is measured, and nothing stays."""
+    """The scheduler of the run is still starting: nothing is measured, and no process stays."""
     with LocustRun(tmp_path, "--headless", "-u", "20", "-t", "1m", "--with-scheduler", "--store", "memory") as run:
         wait_until((run.folder / "scheduler.log").exists, 60)
         run.waits_for("")
@@ -138,7 +138,7 @@ def test_a_signal_before_the_test_is_2_with_a_report_and_without_a_user(tmp_path
 
 
 def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is root may have any number, so the limit of the machine is played."""
+    """root may open any number of files, so the limit of the machine is simulated."""
     monkeypatch.setattr("voxpool.loadtest.running._preflight.allow", lambda files: min(files, 1000))
     room_here(100, 700)
     with pytest.raises(
@@ -162,9 +162,7 @@ def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_a_run_that_can_t_start_says_so_in_a_line_and_in_its_report(
-    arguments: tuple[str, ...], says: str, tmp_path: Path
-) -> None:
+def test_a_run_that_cannot_start_reports_the_reason(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
     with LocustRun(tmp_path, "--headless", "-u", "200", "-t", "5s", *arguments) as run:
         assert run.end() == 3, run.text
         lines = [line for line in run.text.splitlines() if "/ERROR/" in line]
@@ -174,16 +172,16 @@ def test_a_run_that_can_t_start_says_so_in_a_line_and_in_its_report(
         assert report.jobs is None or report.jobs.submitted == 0
 
 
-def test_without_a_host_and_a_server_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scheduler is looked for where `voxpool serve` listens by default; another port, as one may run there."""
+def test_without_a_host_and_a_server_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default is the port of `voxpool serve`; the test uses another one, since a scheduler may run there."""
     assert DEFAULT_HOST == "http://127.0.0.1:5010"
     monkeypatch.setattr("voxpool.loadtest.running._preflight.DEFAULT_HOST", "http://127.0.0.1:1")
     says = "start `voxpool serve`, or check host and port; or let --with-scheduler start a scheduler for this run"
     assert refusal("http://127.0.0.1:1").endswith(says)
 
 
-def test_a_worker_without_room_for_its_users_ends_the_run(tmp_path: Path) -> None:
-    """The master has no users, and knows nothing of the limits where the workers are."""
+def test_a_worker_with_a_low_limit_of_files_ends_the_run(tmp_path: Path) -> None:
+    """The master has no users, and does not know the limits of the workers."""
     port = free_port()
     load = ("--headless", "-u", "50", "-t", "1m", "--nodes", "900", "--with-scheduler", "--store", "memory")
     at_port = ("--master", "--expect-workers", "1", "--master-bind-port", port)
@@ -197,8 +195,8 @@ def test_a_worker_without_room_for_its_users_ends_the_run(tmp_path: Path) -> Non
         assert report.why.startswith("a worker: open files: this process may have 500 and needs 1080 for its users")
 
 
-def test_workers_whose_master_could_not_start_are_gone_with_it(tmp_path: Path) -> None:
-    """Its port is taken: that is Locust's own error, but the workers that it had forked must not stay."""
+def test_workers_end_when_their_master_cannot_start(tmp_path: Path) -> None:
+    """Its port is in use, which is Locust's own error, but the forked workers must not stay."""
     with socket.create_server(("0.0.0.0", 0)) as taken:
         port = str(taken.getsockname()[1])
         at_port = ("--master-bind-port", port, "--master-port", port)
@@ -209,7 +207,7 @@ def test_workers_whose_master_could_not_start_are_gone_with_it(tmp_path: Path) -
 
 
 def commands_with(words: str) -> list[str]:
-    """Return the command lines of all processes that have `words` in them, as the kernel keeps them."""
+    """Return the command lines of all processes that contain `words`."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,4 +1,4 @@
-"""`voxpool-load pools` on real schedulers with node users of Locust: small here, of full size in `make test-large`."""
+"""`voxpool-load pools` on real schedulers with node users of Locust: small here, in full size in `make test-large`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voxpool.sim.report.report import Outcome
 
 
 @pytest.mark.alone
-def test_thirty_nodes_in_one_pool_cost_a_select_what_ten_do(tmp_path: Path) -> None:
+def test_a_select_costs_the_same_with_thirty_nodes_as_with_ten(tmp_path: Path) -> None:
     found = measure(Wanted(tmp_path, nodes=30, pools=0, stores=("embedded",), rate_per_s=60.0, least_s=5.0))
     assert found.outcome is Outcome.HOLDS, found.checks
     few, many = found.variants["with"]["sides"]
@@ -24,7 +24,7 @@ def test_thirty_nodes_in_one_pool_cost_a_select_what_ten_do(tmp_path: Path) -> N
     assert found.lines[0].row and found.tables[0].rows[1][1] == "30 nodes in 1 pool"
 
 
-def test_a_store_where_nothing_happens_shows_nothing() -> None:
+def test_an_idle_store_shows_no_commands() -> None:
     with redis_server() as server:
         assert watch(server.url, 0.1) == {}
     with pytest.raises(redis.ConnectionError):
@@ -34,7 +34,7 @@ def test_a_store_where_nothing_happens_shows_nothing() -> None:
 @pytest.mark.large
 @pytest.mark.timeout(1800)
 def test_1_500_nodes_in_one_pool_and_1_200_pools(tmp_path: Path) -> None:
-    """On the store that comes with us and on a redis-server."""
+    """On the embedded store and on a redis-server."""
     found = measure(Wanted(tmp_path))
     assert found.outcome is Outcome.HOLDS, found.checks
     sides = found.variants["with"]["sides"]

@@ -1,4 +1,7 @@
-"""`python -m voxpool.loadtest.compare_bench`, live: a pair of healthy schedulers, and one whose B is slower by half."""
+"""`python -m voxpool.loadtest.compare_bench` on real processes:
+
+two healthy schedulers, and a pair whose B is slower by half.
+"""
 
 from __future__ import annotations
 

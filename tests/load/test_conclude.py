@@ -1,4 +1,4 @@
-"""The end of a test, with figures that were never measured: what comes into the verdict, the report and the log."""
+"""The end of a test, with invented figures: the contents of the verdict, the report and the log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from voxpool.loadtest.verdict._conclude import Conclusion
 
 
 def concluded(folder: Path, figures: Figures, memory: str = "no leak", **options: Any) -> LoadReport:
-    """Return the report of a run that has measured `figures` and whose memory watch found `memory`."""
+    """Return the report of a run with the measured `figures` and the `memory` finding."""
     given = LoadOptions(**options)
     environment = SimpleNamespace(parsed_options=Namespace(**msgspec.to_builtins(given)))
     context = Context(environment, SimpleNamespace(exceptions={}), None, "local", given, folder=folder)
@@ -36,7 +36,7 @@ def concluded(folder: Path, figures: Figures, memory: str = "no leak", **options
 
 
 def figures(*operations: Operation, was_limit: bool = False) -> Figures:
-    """Return what was measured of a run with these operations; without any, those of a run of 100 jobs a second."""
+    """Return the figures of a run with these operations; without any, those of a run of 100 jobs a second."""
     made = load_report(1)
     assert made.jobs is not None
     return Figures(
@@ -66,11 +66,11 @@ def test_connects_and_heartbeats_are_no_evidence(gate: str, tmp_path: Path) -> N
     assert report.why.startswith("no job ended: ")
 
 
-def test_a_run_with_results_holds(tmp_path: Path) -> None:
+def test_a_run_with_results_passes(tmp_path: Path) -> None:
     assert concluded(tmp_path, figures()).exit_code == 0
 
 
-def test_with_the_gate_on_memory_a_failed_request_is_a_row_that_does_not_decide(
+def test_with_the_memory_gate_a_failed_request_does_not_decide(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     failing = (operation("WS", "submit", 100, 1), operation("WS", "result", 99))
@@ -84,15 +84,15 @@ def test_with_the_gate_on_memory_a_failed_request_is_a_row_that_does_not_decide(
 
 
 @pytest.mark.parametrize(("memory", "code"), [("leak", 1), ("no leak", 2), ("unclear", 2)])
-def test_a_generator_at_its_limit_never_says_no_leak(memory: str, code: int, tmp_path: Path) -> None:
+def test_a_generator_at_its_limit_is_never_no_leak(memory: str, code: int, tmp_path: Path) -> None:
     assert concluded(tmp_path, figures(was_limit=True), memory, gate="memory").exit_code == code
 
 
 @pytest.mark.parametrize(("gate", "code"), [("memory", 1), ("all", 1), ("load", 0)])
-def test_what_leaks_is_in_the_line_of_the_verdict_and_at_the_head_of_the_page(
+def test_a_leak_is_in_the_verdict_line_and_at_the_top_of_the_page(
     gate: str, code: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the gate on the load it decides nothing, and is said all the same."""
+    """With the gate on the load it does not decide, but is reported all the same."""
     caplog.set_level("INFO", logger="voxpool.load")
     report = concluded(tmp_path, figures(), memory="leak", gate=gate)
     assert report.exit_code == code

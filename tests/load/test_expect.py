@@ -1,4 +1,7 @@
-"""Expectations from outside: a broken one is exit code 1, one that can't be told 2, a wrong one 3 before any load."""
+"""Expectations on the command line:
+
+a broken one is exit code 1, an undecidable one 2, an invalid one 3 before any load.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def row(run: LocustRun, name: str) -> Check:
 
 
 def test_a_broken_expectation_is_1_and_the_verdict_names_it(tmp_path: Path) -> None:
-    """Work takes 50 ms: half of the results can't be there within one."""
+    """Work takes 50 ms, so half of the results cannot arrive within one ms."""
     limits = expecting("result.p50<1ms", "failures<=10%", "jobs.lost<1; rate>1/s")
     with LocustRun(tmp_path, *LOAD, *limits) as run:
         assert run.end() == 1, run.text
@@ -30,7 +33,7 @@ def test_a_broken_expectation_is_1_and_the_verdict_names_it(tmp_path: Path) -> N
         assert "✗ result.p50 " in run.text and "✓ jobs.lost " in run.text
 
 
-def test_an_expectation_that_so_few_results_can_not_tell_is_2(tmp_path: Path) -> None:
+def test_an_expectation_with_too_few_results_is_2(tmp_path: Path) -> None:
     with LocustRun(tmp_path, *LOAD, *expecting("failures<0.01%")) as run:
         assert run.end() == 2, run.text
         check = row(run, "failures")
@@ -39,7 +42,7 @@ def test_an_expectation_that_so_few_results_can_not_tell_is_2(tmp_path: Path) ->
         assert "? failures " in run.text and "is unclear (exit code 2): failures: 0 of " in run.text
 
 
-def test_a_wrong_expectation_is_3_in_one_line_and_no_user_comes(tmp_path: Path) -> None:
+def test_an_invalid_expectation_is_3_in_one_line_without_any_load(tmp_path: Path) -> None:
     with LocustRun(tmp_path, *LOAD, *expecting("result.p9<1ms")) as run:
         assert run.end() == 3, run.text
         lines = [line for line in run.text.splitlines() if "result.p9" in line]

@@ -1,4 +1,4 @@
-"""Which results must come: one that never comes, comes twice or is wrong is a failure with its reason."""
+"""The expected results: a missing, repeated or wrong result is a failure with its reason."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def test_the_right_result_once_is_no_failure() -> None:
     assert len(expected) == 0
 
 
-def test_a_second_result_is_twice() -> None:
+def test_a_second_result_is_a_duplicate() -> None:
     expected = waiting("a")
     expected.came("a", "completed", OUTPUT, None)
     judged = expected.came("a", "completed", OUTPUT, None)
     assert (judged.wanted, judged.failure) == (None, TWICE)
 
 
-def test_a_result_that_nobody_asked_for_is_one_too_many() -> None:
+def test_an_unexpected_result_is_a_failure() -> None:
     assert waiting("a").came("b", "completed", OUTPUT, None).failure == STRANGE
 
 
 def test_after_a_reconnect_each_submit_may_have_its_result() -> None:
-    """It was sent again: the first submit's result may have crossed it. A third result is one too many."""
+    """The submit was repeated, and the first result may have been in flight. A third result is one too many."""
     expected = waiting("a")
     wanted = expected.find("a")
     assert wanted is not None
@@ -58,7 +58,7 @@ def test_after_a_reconnect_each_submit_may_have_its_result() -> None:
     assert failures == ["", "", TWICE]
 
 
-def test_past_its_deadline_a_result_never_came_and_what_comes_later_is_no_second_one() -> None:
+def test_a_result_after_its_deadline_is_missing_and_no_duplicate() -> None:
     expected = waiting("a", "b", "c", deadline_s=10)
     assert expected.overdue(9.9) == []
     late = expected.overdue(11.5)
@@ -80,16 +80,16 @@ def test_past_its_deadline_a_result_never_came_and_what_comes_later_is_no_second
         ("cancelled", None, "cancelled", "cancelled:cancelled"),
     ],
 )
-def test_what_is_wrong_with_a_result(state: str, output: object, error: str | None, failure: str) -> None:
+def test_the_errors_of_a_result(state: str, output: object, error: str | None, failure: str) -> None:
     assert failure_of(state, output, error, ANSWER) == failure
 
 
-def test_with_nodes_of_somebody_else_only_the_state_counts() -> None:
+def test_with_foreign_nodes_only_the_state_counts() -> None:
     assert failure_of("completed", "hello", None, None) == ""
     assert failure_of("failed", "hello", "timeout", None) == "failed:timeout"
 
 
-def test_what_ended_is_remembered_within_a_bound() -> None:
+def test_ended_requests_are_remembered_up_to_a_bound() -> None:
     expected = Expected(60)
     for k in range(ENDED_KEPT + 500):
         expected.add(Wanted(str(k), 0.0, None))

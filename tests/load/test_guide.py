@@ -1,4 +1,4 @@
-"""docs/prove-a-leak-fix.md, followed literally: its commands are taken from the page and executed, in shorter times."""
+"""docs/prove-a-leak-fix.md is followed literally: its commands are executed, with shorter times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.loadtest.report._records import LoadReport, read_report
 from voxpool.scheduler.config import Settings
 
 CODE = ("voxpool", "scheduler", "sim", "loadtest", "leakgate", "lua")
-"""What a load test runs of the tree."""
+"""The parts of the tree that a load test needs."""
 GUIDE = ROOT / "docs" / "prove-a-leak-fix.md"
 PATCH = ROOT / "docs" / "a-leak.patch"
 SHORTER = {
@@ -27,23 +27,25 @@ SHORTER = {
     "--until-clear 60": "--until-clear 5",
     "--audio-bytes 1000": "--audio-bytes 1000 --late-ms 5000",
 }
-"""All in which the test does not follow the page: times, users to fit them, and how late an arrival may be sent before
-the generator counts as the limit, as a machine that runs tests has other things to do."""
+"""The deviations of the test from the page:
+
+times, users to fit them, and the limit of late arrivals, since a test machine is busy.
+"""
 RUNS = ("git ", "locust ", "voxpool-load ")
-"""What the first command of a block begins with that is executed here; `voxpool-sim leak` has tests of its own."""
+"""The beginnings of the first commands of the executed blocks; `voxpool-sim leak` has tests of its own."""
 OUTPUT = "…"
-"""A line of a block from which on it shows what the commands print."""
+"""The line of a block after which it shows output."""
 
 
 def blocks() -> list[str]:
-    """Return the commands of the page, a text a block."""
+    """Return the command blocks of the page."""
     found = re.findall(r"(?:^    .*\n)+", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
     texts = [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in found]
     return [text.split(f"\n{OUTPUT}\n")[0] for text in texts if text.startswith(RUNS)]
 
 
 def block_with(words: str) -> str:
-    """Return the commands of the one block that has `words`, in the shorter times."""
+    """Return the commands of the single block that contains `words`, with the shorter times."""
     (text,) = [block for block in blocks() if words in block]
     for long, short in SHORTER.items():
         text = text.replace(long, short)
@@ -51,7 +53,7 @@ def block_with(words: str) -> str:
 
 
 class Reader:
-    """Follows the page in a repository of their own, with harmless commits around the leak."""
+    """Follows the page in its own repository, with harmless commits around the leak."""
 
     def __init__(self, folder: Path) -> None:
         self.tree = folder / "tree"
@@ -76,14 +78,14 @@ class Reader:
         self.does("git init -q -b main && git add . && git commit -qm 'The tree'")
 
     def tries(self, commands: str) -> subprocess.CompletedProcess[str]:
-        """Execute commands as a shell does that stops at the first failure."""
+        """Execute commands in a shell that stops at the first failure."""
         return subprocess.run(
             ["bash", "-e", "-c", commands], cwd=self.tree, env=self.environment, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def does(self, commands: str) -> str:
-        """Execute commands that succeed; return what they print."""
+        """Execute commands that must succeed; return their output."""
         done = self.tries(commands)
         assert done.returncode == 0, done.stdout
         return done.stdout
@@ -93,7 +95,7 @@ class Reader:
         self.does(f"echo {what} >> notes && git add notes && git commit -qm {what}")
 
     def plants_the_leak(self) -> str:
-        """Follow the first block, with a commit before and one after the leak; return the leak's id."""
+        """Follow the first block, with a commit before and one after the leak; return the leak's commit."""
         begin, *rest = block_with("git apply").splitlines(keepends=True)
         self.does(begin)
         self.commits("before")
@@ -108,7 +110,7 @@ class Reader:
 
 @pytest.mark.early
 @pytest.mark.timeout(300)
-def test_the_leak_of_the_guide_fails_its_gate_and_the_guard_in_ci_and_has_a_name(tmp_path: Path) -> None:
+def test_the_leak_of_the_guide_fails_both_gates_and_is_named(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     reader.plants_the_leak()
     suspected = reader.tries(block_with("--out out/suspect"))
@@ -133,14 +135,14 @@ def test_bisect_names_the_commit_and_the_fix_is_proven(tmp_path: Path) -> None:
     fixed = reader.tries(block_with("--out out/fixed"))
     assert fixed.returncode == 0, fixed.stdout
     compared = reader.tries(block_with("voxpool-load compare"))
-    assert compared.returncode in (0, 2), compared.stdout  # in so short a time the difference may be unclear
+    assert compared.returncode in (0, 2), compared.stdout  # in this short time the difference may be unclear
 
 
 @pytest.mark.parametrize(
     ("code", "report", "says"), [(0, 1, 0), (1, 1, 1), (2, 1, 125), (3, 1, 125), (0, 0, 125), (1, 0, 125)]
 )
 def test_a_bisect_step_is_good_or_bad_with_a_report_only(code: int, report: int, says: int, tmp_path: Path) -> None:
-    """What the recipe hands to git, with a `locust` that ends as it may."""
+    """The recipe maps the exit codes of `locust` for git."""
     step = block_with("git bisect run").split("bash -c '", 1)[1].split("'\n", 1)[0]
     write = "echo {} > out/bisect/report.json" if report else ":"
     (tmp_path / "locust").write_text(f"#!/bin/bash\nmkdir -p out/bisect\n{write}\nexit {code}\n")
@@ -152,14 +154,14 @@ def test_a_bisect_step_is_good_or_bad_with_a_report_only(code: int, report: int,
     assert subprocess.run(["bash", "-c", step], cwd=tmp_path, env={**os.environ, "PATH": path}).returncode == says
 
 
-def test_the_shorter_times_replace_what_the_page_says() -> None:
+def test_the_shorter_times_replace_those_of_the_page() -> None:
     text = "\n".join(blocks())
     assert all(long in text for long in SHORTER)
     for name in ("suspect", "bisect", "fixed", "guard"):
         assert "-t 6m" in block_with(f"--out out/{name}") and "--until-clear 5 " in block_with(f"--out out/{name}")
 
 
-def test_the_guide_shows_the_patch_and_commands_that_there_are() -> None:
+def test_the_guide_shows_existing_patches_and_commands() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     added = [line for line in PATCH.read_text(encoding="utf-8").splitlines() if line.startswith("+ ")]
     assert added and all(line.replace("+        ", "") in text for line in added)

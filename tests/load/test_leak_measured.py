@@ -1,4 +1,4 @@
-"""`voxpool-load leak-measured` with real servers, small; and a leak that is reported however slowly memory is read."""
+"""`voxpool-load leak-measured` with real servers, small; and a leak that is reported although memory is read slowly."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ work_s = 0.05
 audio_bytes = 200
 """
 MEMBERS = 2
-"""Processes below leak-measured when its load is on: Locust, and the scheduler that Locust has started."""
+"""The number of processes below leak-measured under load: Locust, and the scheduler that Locust has started."""
 
 
 class LeakMeasured:
-    """One `voxpool-load leak-measured`; within `with` it runs, afterwards nothing of it does."""
+    """One `voxpool-load leak-measured`. It runs within `with`; afterwards all its processes have ended."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.out = folder / "out"
@@ -66,24 +66,24 @@ class LeakMeasured:
 
     @property
     def text(self) -> str:
-        """What it has said so far."""
+        """Return its output so far."""
         return self.log.read_text(errors="replace")
 
     @property
     def report(self) -> dict[str, Any]:
-        """What it found."""
+        """Return its report."""
         found: dict[str, Any] = json.loads((self.out / "report.json").read_text(encoding="utf-8"))
         return found
 
 
 def small_scenario(folder: Path) -> str:
-    """Write a scenario whose sweeps come every half second; return its path."""
+    """Write a scenario with a sweep every half second; return its path."""
     file = folder / "small.toml"
     file.write_text(SCENARIO)
     return str(file)
 
 
-def test_without_the_clean_up_a_real_server_leaks_as_the_simulated_one_does(tmp_path: Path) -> None:
+def test_without_the_clean_up_a_real_server_leaks_like_the_simulated_one(tmp_path: Path) -> None:
     with LeakMeasured(
         tmp_path, "--scenario", small_scenario(tmp_path), "--variant", "without", "--least", "4"
     ) as run:  # fmt: skip
@@ -96,7 +96,7 @@ def test_without_the_clean_up_a_real_server_leaks_as_the_simulated_one_does(tmp_
         assert {path.name for path in run.out.iterdir()} >= {"report.html", "allocated_bytes.svg", "resident_jobs.svg"}
 
 
-def test_a_signal_ends_it_with_all_that_it_has_started(tmp_path: Path) -> None:
+def test_a_signal_ends_leak_measured_and_its_processes(tmp_path: Path) -> None:
     with LeakMeasured(tmp_path, "--scenario", small_scenario(tmp_path)) as run:
         wait_until(lambda: len(descendants_of(run.popen.pid)) >= MEMBERS, 60)
         started = descendants_of(run.popen.pid)
@@ -107,8 +107,11 @@ def test_a_signal_ends_it_with_all_that_it_has_started(tmp_path: Path) -> None:
 
 @pytest.mark.large
 @pytest.mark.timeout(1500)
-def test_leak_measured_as_it_comes(tmp_path: Path) -> None:
-    """Both sides in the full size: a leak without, none with, and both as simulated."""
+def test_leak_measured_in_full_size(tmp_path: Path) -> None:
+    """Both sides in the full size:
+
+    there is a leak without the clean-up and none with it, and both match the simulation.
+    """
     with LeakMeasured(tmp_path) as run:
         assert run.popen.wait(1400) == 0, run.text
 
@@ -119,8 +122,8 @@ class SlowMemory(Scheduler):
     program = (sys.executable, "-m", "tests.load.slow_memory_server", "0.7", "0")
 
 
-def test_a_leak_is_reported_though_the_memory_takes_long_to_read(tmp_path: Path) -> None:
-    """The watch is still reading when the run ends: the process waits for it, and for the report."""
+def test_a_leak_is_reported_although_the_memory_is_read_slowly(tmp_path: Path) -> None:
+    """The watch is still reading when the run ends; the process waits for it and for the report."""
     never_swept = ("--cleanup-interval-s", "0", "--finished-max", "0", "--retention-s", "1")
     scheduler = SlowMemory(tmp_path, "memory", *never_swept)
     try:

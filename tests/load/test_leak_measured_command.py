@@ -1,4 +1,4 @@
-"""How `leak-measured` asks for its load, and what it says when a load test does not do what it should."""
+"""The load test options of `leak-measured`, and its errors when the load test fails."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_both_sides_get_the_same_load_and_differ_in_the_clean_up_alone() -> None
     assert "--retention-s=15" in flags_of(WITHOUT) and "--retention-s=15" in flags_of(WITH)
 
 
-def test_only_options_are_used_that_there_are() -> None:
+def test_only_existing_options_are_used() -> None:
     options = {f"--{name.replace('_', '-')}" for name in LoadOptions.__struct_fields__}
     settings = {f"--{name.replace('_', '-')}" for name in Settings.__struct_fields__}
     used = {word.partition("=")[0] for word in words_of(WITH) if word.startswith("--")}
@@ -49,7 +49,7 @@ def test_only_options_are_used_that_there_are() -> None:
     assert {flag.partition("=")[0] for flag in flags_of(WITH)} <= settings
 
 
-def test_a_scenario_without_a_clean_up_is_refused(tmp_path: Path) -> None:
+def test_a_scenario_without_a_clean_up_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "off.toml"
     file.write_text('name = "off"\nduration_s = 60\n[settings]\ncleanup_interval_s = 0\n')
     with pytest.raises(ConfigError, match="cleanup_interval_s is 0: both sides would be the same"):
@@ -63,11 +63,11 @@ def test_wrong_input_is_one_line(tmp_path: Path) -> None:
 
 
 def fake_load(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Let a small program stand for the load test."""
+    """Replace the load test by a small program."""
     monkeypatch.setattr(_leak_measured, "command", lambda *_: [sys.executable, "-c", script])
 
 
-def test_a_load_test_that_leaves_no_report_is_told_with_its_last_words(
+def test_a_load_test_without_a_report_is_reported_with_its_last_lines(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake_load(monkeypatch, "print('no room\\n'); raise SystemExit(3)")
@@ -83,7 +83,7 @@ def test_an_old_report_is_not_taken_for_a_new_one(monkeypatch: pytest.MonkeyPatc
         measure(Wanted(tmp_path))
 
 
-def test_a_load_test_that_read_no_memory_is_told_by_its_own_reason(
+def test_a_load_test_without_memory_figures_is_reported_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found = msgspec.structs.replace(load_report([]), why="the admin's token was refused")
@@ -96,14 +96,14 @@ def test_a_load_test_that_read_no_memory_is_told_by_its_own_reason(
         measure(Wanted(tmp_path))
 
 
-def test_readings_begin_with_nothing_and_leave_out_what_could_not_be_read() -> None:
+def test_readings_begin_with_zero_and_leave_out_failed_ones() -> None:
     readings = _leak_measured._readings(load_report([1.0, None, 3.0]))
     assert readings.at_s == [0, 2] and readings.allocated == [1.0, 3.0]
     assert readings.ended == [0, 20] and readings.finished == [7, 9]
 
 
 def load_report(allocated: list[Any]) -> LoadReport:
-    """A load test's report in which allocated bytes were read so."""
+    """Return a load test's report with these allocated bytes."""
     number = len(allocated)
     curves = Curves(
         t_s=[float(i) for i in range(number)],

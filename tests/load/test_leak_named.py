@@ -1,4 +1,4 @@
-"""A leak that no table and no type shows is named by the line that allocates it, in a run as a user makes it."""
+"""A leak that shows in no table and no type is named by its line, in a normal run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GATE = ("--gate", "memory", "--until-clear", "6", "-t", "300s")
 
 
 class Leaky(Scheduler):
-    """It keeps 1,000 bytes of each job where nothing shows them."""
+    """A scheduler that keeps 1,000 bytes of each job in hidden memory."""
 
     program = (sys.executable, "-m", "bench.planted_server", "hidden_1000")
 
@@ -37,7 +37,7 @@ def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
 
 
 def planted_line() -> str:
-    """Return the line that allocates what leaks, as a report names it."""
+    """Return the leaking line, as a report names it."""
     lines, first = inspect.getsourcelines(planted_server._fresh)
     place = next(number for number, line in enumerate(lines) if "randbytes" in line)
     return f"bench/planted_server.py:{first + place}"
@@ -68,7 +68,7 @@ def test_a_hidden_leak_is_named_by_its_line_before_the_run_ends(leaky: Scheduler
 
 @pytest.mark.alone
 @pytest.mark.timeout(400)
-def test_a_signal_while_the_line_is_sought_ends_the_run_with_the_leak_and_the_tracing(
+def test_a_signal_during_the_naming_ends_the_run_with_the_leak_and_stops_the_tracing(
     leaky: Scheduler, tmp_path: Path
 ) -> None:
     with LocustRun(tmp_path, *LOAD, *GATE, "--host", leaky.url) as run:

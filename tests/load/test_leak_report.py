@@ -1,4 +1,4 @@
-"""What `leak-measured` concludes: both sides have to be as they should, and as simulated."""
+"""The conclusion of `leak-measured`: both sides must behave as expected, and as simulated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERDICTS = {0: "no leak", 1: "leak", 2: "unclear"}
 
 
 def readings(job_bytes: float, kept_s: float, sweeps: int = 60) -> Readings:
-    """Readings every 3 s of a server that keeps each job for `kept_s`."""
+    """Return readings every 3 s of a server that keeps each job for `kept_s`."""
     found = Readings()
     for sweep in range(1, sweeps + 1):
         ended = 3 * RATE * sweep
@@ -49,7 +49,7 @@ def of(*sides: Side) -> Report:
     return report(sides, {"rate_per_s": RATE}, seed=1, limit=50.0, variant=variant)
 
 
-def test_a_leak_without_and_none_with_holds() -> None:
+def test_a_leak_without_the_clean_up_only_passes() -> None:
     found = of(side(WITHOUT, 1), side(WITH, 0))
     assert [check.name for check in found.checks if not check.ok] == []
     assert found.exit_code == 0
@@ -60,11 +60,11 @@ def test_a_leak_with_the_clean_up_is_broken() -> None:
 
 
 @pytest.mark.parametrize(("without", "with_"), [(0, 0), (2, 0), (1, 2)])
-def test_a_side_that_shows_nothing_is_unclear(without: int, with_: int) -> None:
+def test_a_side_without_a_finding_is_unclear(without: int, with_: int) -> None:
     assert of(side(WITHOUT, without), side(WITH, with_)).exit_code == 2
 
 
-def test_jobs_that_are_not_as_large_as_simulated_are_not_passed_over() -> None:
+def test_jobs_of_another_size_than_simulated_are_not_accepted() -> None:
     found = of(side(WITHOUT, 1, measured=1200.0), side(WITH, 0))
     assert [check.name for check in found.checks if not check.ok] == [
         "M1 bytes a job, measured above simulated, without"
@@ -72,25 +72,25 @@ def test_jobs_that_are_not_as_large_as_simulated_are_not_passed_over() -> None:
     assert found.exit_code == 2
 
 
-def test_a_load_that_failed_in_part_is_not_passed_over() -> None:
+def test_a_partly_failed_load_is_not_accepted() -> None:
     found = of(side(WITHOUT, 1), side(WITH, 0, failures=3))
     assert found.exit_code == 1
     assert "with: the generator was slow" in found.notes
 
 
-def test_one_side_alone_ends_as_that_side_does() -> None:
+def test_one_side_alone_has_the_result_of_that_side() -> None:
     assert of(side(WITHOUT, 1)).exit_code == 1
     assert of(side(WITH, 0)).exit_code == 0
 
 
-def test_growth_is_told_a_job_and_nothing_is_told_of_nothing() -> None:
+def test_growth_is_given_per_job_and_unknown_growth_is_left_out() -> None:
     assert bytes_a_job(readings(980.0, 1e6), SETTLED_S) == pytest.approx(980.0)
     assert bytes_a_job(readings(980.0, 15.0), SETTLED_S) == pytest.approx(0.0)
     assert math.isnan(bytes_a_job(readings(980.0, 15.0, sweeps=5), SETTLED_S))
     assert math.isnan(finished(Readings(), SETTLED_S, at_end=True))
 
 
-def test_it_is_written_with_its_pictures_and_its_curves(tmp_path: Path) -> None:
+def test_the_report_has_pictures_and_curves(tmp_path: Path) -> None:
     found = of(side(WITHOUT, 1), side(WITH, 0))
     found.write(out=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [

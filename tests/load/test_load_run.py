@@ -1,4 +1,4 @@
-"""The order of a load run in one process, without Locust: parts, messages between master and workers, its end."""
+"""The sequence of a load run in one process, without Locust: parts, messages between master and workers, its end."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from voxpool.scheduler.errors import ConfigError
 
 @pytest.fixture(autouse=True)
 def fresh_state() -> Iterator[None]:
-    """What all users of a process share is left as a test of somebody else wants to find it."""
+    """Restore the state that all users of a process share."""
     STATE.start()
     yield
     STATE.start()
 
 
 class Runner:
-    """As much of Locust's as a run uses: it stops users and says so, and has workers."""
+    """The part of Locust's runner that a run uses: it stops users and fires the event, and has workers."""
 
     def __init__(self, workers: tuple[str, ...] = ()) -> None:
         self.user_count = 0
@@ -52,7 +52,7 @@ class Runner:
 
     def send_message(self, name: str, data: Any = None) -> None:
         self.sent.append((name, data))
-        if name == CLOSE:  # the workers have nothing under way, and their users go at once
+        if name == CLOSE:  # the workers have no open jobs, so their users stop at once
             for worker in self.clients:
                 self.hear(CLOSED, worker)
                 self.hear(FINAL, worker)
@@ -73,7 +73,7 @@ class Runner:
 
 
 class Noted:
-    """A part that notes when it starts and stops, or fails to."""
+    """A part that records its start and stop, or fails to start."""
 
     def __init__(self, notes: list[str], name: str, fails: str = "", error: Exception | None = None) -> None:
         self._notes, self._name, self._fails = notes, name, fails
@@ -92,7 +92,7 @@ class Noted:
 
 
 class Rig:
-    """A run of a role, with parts that note what they hear, and a shape of a minute."""
+    """A run in a role, with parts that record their calls, and a shape of a minute."""
 
     def __init__(self, role: Role = "local", *parts: Noted, workers: tuple[str, ...] = (), standing: int = 2) -> None:
         self.notes: list[str] = []
@@ -120,11 +120,11 @@ class Rig:
 
     @property
     def exit_code(self) -> int:
-        """What the process would end with now."""
+        """Return the current exit code of the process."""
         return int(self.context.environment.process_exit_code)
 
 
-def test_parts_start_in_order_and_stop_in_the_opposite_one_and_then_comes_the_report() -> None:
+def test_parts_start_in_order_stop_in_reverse_order_and_then_the_report_is_written() -> None:
     rig = Rig()
     assert rig.run.tick() == (2, _load_run.STANDING_RATE), "nodes first, as fast as they may come"
     rig.run.on_test_start()
@@ -137,7 +137,7 @@ def test_parts_start_in_order_and_stop_in_the_opposite_one_and_then_comes_the_re
 
 
 def test_a_test_ends_once() -> None:
-    """By its time, by a signal, by Locust's last event: whatever comes first."""
+    """Its time, a signal or Locust's last event ends it, whichever comes first."""
     rig = Rig()
     rig.run.tick()
     rig.run.on_test_start()
@@ -149,7 +149,7 @@ def test_a_test_ends_once() -> None:
 
 
 def test_locust_quits_only_after_the_end() -> None:
-    """Its main greenlet would quit as soon as a signal has ended the shape, and leave workers unheard."""
+    """Its main greenlet would quit as soon as a signal has ended the shape, and lose the workers' last messages."""
     rig = Rig("master", workers=("w1",))
     rig.run.tick()
     rig.run.on_test_start()
@@ -157,8 +157,8 @@ def test_locust_quits_only_after_the_end() -> None:
     assert [name for name, _ in rig.runner.sent] == [CLOSE, "quit"] and rig.notes[-1] == "report"
 
 
-def test_a_test_without_a_user_yet_has_its_report_all_the_same() -> None:
-    """Locust stops nothing, and says nothing, before the first user was spawned."""
+def test_a_test_without_a_user_yet_has_a_report() -> None:
+    """Locust stops nothing, and fires no event, before the first user was spawned."""
     rig = Rig()
     rig.run.tick()
     rig.run.on_test_start()
@@ -167,7 +167,7 @@ def test_a_test_without_a_user_yet_has_its_report_all_the_same() -> None:
     assert rig.notes[-1] == "report"
 
 
-def test_stop_on_the_page_is_told_from_the_end_of_the_time() -> None:
+def test_stop_on_the_page_is_distinguished_from_the_end_of_the_time() -> None:
     rig = Rig()
     rig.run.tick()
     rig.run.on_test_start()
@@ -175,8 +175,8 @@ def test_stop_on_the_page_is_told_from_the_end_of_the_time() -> None:
     assert rig.context.ended_by == "the page" and rig.notes[-1] == "report"
 
 
-def test_what_is_under_way_gets_its_time_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The users go as soon as nothing is under way, or when the option drain_s is over."""
+def test_open_jobs_have_time_to_finish_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The users stop as soon as no job is open, or when the option drain_s is over."""
     waited: list[float] = []
 
     def wait(holds: Callable[[], bool], patience_s: float) -> None:
@@ -194,7 +194,7 @@ def test_what_is_under_way_gets_its_time_at_the_end(monkeypatch: pytest.MonkeyPa
     assert waited == [LoadOptions().drain_s]
 
 
-def test_a_part_that_fails_keeps_nobody_from_working_and_makes_the_run_unclear() -> None:
+def test_a_failed_part_does_not_stop_the_others_and_makes_the_run_unclear() -> None:
     notes: list[str] = []
     rig = Rig("local", Noted(notes, "a", fails="start"), Noted(notes, "b", fails="stop"), Noted(notes, "c"))
     rig.run.tick()
@@ -205,7 +205,7 @@ def test_a_part_that_fails_keeps_nobody_from_working_and_makes_the_run_unclear()
     assert rig.refused == [""]
 
 
-def test_a_test_that_can_t_start_ends_with_its_reason() -> None:
+def test_a_test_that_cannot_start_ends_with_its_reason() -> None:
     rig = Rig()
     rig.why_not = "--host: nothing listens there"
     assert rig.run.tick() is None
@@ -213,7 +213,7 @@ def test_a_test_that_can_t_start_ends_with_its_reason() -> None:
     assert rig.exit_code == 3
 
 
-def test_a_master_without_workers_says_so() -> None:
+def test_a_master_without_workers_reports_it() -> None:
     rig = Rig("master")
     assert rig.run.tick() is None
     assert rig.refused == ["no worker has connected: start some with `locust -f loadtest/ --worker`"]
@@ -228,8 +228,8 @@ def test_a_master_waits_for_the_last_figures_of_its_workers() -> None:
     assert rig.context.missing == [] and rig.notes[-1] == "report"
 
 
-def test_a_worker_that_is_lost_makes_the_run_unclear() -> None:
-    """Its last figures are missing, so nobody can say that all went well."""
+def test_a_lost_worker_makes_the_run_unclear() -> None:
+    """Its last figures are missing, so success cannot be proven."""
     rig = Rig("master", workers=("w1", "w2"))
     rig.run.tick()
     rig.run.on_test_start()
@@ -238,7 +238,7 @@ def test_a_worker_that_is_lost_makes_the_run_unclear() -> None:
     assert rig.context.missing == ["the last figures of 1 of 2 workers"]
 
 
-def test_a_worker_hands_over_its_figures_after_its_parts_have_stopped() -> None:
+def test_a_worker_sends_its_figures_after_its_parts_have_stopped() -> None:
     rig = Rig("worker")
     rig.run.on_test_start()
     assert rig.context.host == "http://127.0.0.1:1"
@@ -249,7 +249,7 @@ def test_a_worker_hands_over_its_figures_after_its_parts_have_stopped() -> None:
     assert rig.runner.sent[-2:] == [("stats", None), (FINAL, None)]
 
 
-def test_a_worker_without_room_tells_its_master_which_ends_the_test() -> None:
+def test_a_worker_with_a_low_limit_of_files_makes_its_master_end_the_test() -> None:
     notes: list[str] = []
     worker = Rig("worker", Noted(notes, "a", fails="start", error=CannotLoad("open files: too few")))
     worker.run.on_test_start()

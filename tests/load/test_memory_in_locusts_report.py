@@ -1,4 +1,4 @@
-"""The charts of memory in the report that Locust writes itself."""
+"""The memory charts in Locust's own report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voxpool.loadtest.memory._report_append import MARK, append_memory
 REPORT = memory_report(10.0)
 
 
-def test_the_charts_come_into_locusts_own_report_once(tmp_path: Path) -> None:
+def test_the_charts_are_in_locusts_own_report_once(tmp_path: Path) -> None:
     page = tmp_path / "locust.html"
     assert not append_memory(page, REPORT), "Locust wrote none"
     page.write_text("<html><body><div id='root'></div><script>'</body>'</script></body></html>")

@@ -1,4 +1,4 @@
-"""The memory watch on real schedulers: a planted leak is found, a healthy saw-tooth is passed, trouble is told."""
+"""The memory watch on real schedulers: a planted leak is found, a healthy saw-tooth passes, problems are reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_planted_leak_of_200_bytes_a_job_is_found(tmp_path: Path) -> None:
     assert finding.rss is not None, "named beside it"
 
 
-def test_a_healthy_saw_tooth_is_passed(tmp_path: Path) -> None:
+def test_a_healthy_saw_tooth_passes(tmp_path: Path) -> None:
     report = measured(tmp_path, 0.0, readings=60, patience_s=60, limit_bytes=100.0)
     assert report.finding.verdict == "no leak", report.finding
     assert report.curves is not None and len({round(age_s, 1) for age_s in report.curves.age_s if age_s}) > 3, (
@@ -37,7 +37,7 @@ def test_a_healthy_saw_tooth_is_passed(tmp_path: Path) -> None:
 
 @pytest.mark.large
 @pytest.mark.timeout(2400)
-def test_a_healthy_saw_tooth_is_passed_in_20_of_20_runs(tmp_path: Path) -> None:
+def test_a_healthy_saw_tooth_passes_in_20_of_20_runs(tmp_path: Path) -> None:
     findings = []
     for run in range(20):
         folder = tmp_path / str(run)
@@ -46,8 +46,8 @@ def test_a_healthy_saw_tooth_is_passed_in_20_of_20_runs(tmp_path: Path) -> None:
     assert [finding.verdict for finding in findings] == ["no leak"] * 20, findings
 
 
-def test_a_clean_up_that_is_off_is_found_by_counting(tmp_path: Path) -> None:
-    """It is the leak of the brief, 1.1: records that outlive their retention, found without a trend."""
+def test_a_disabled_clean_up_is_found_by_counting(tmp_path: Path) -> None:
+    """It is the leak of the brief, 1.1: records outlive their retention, which is found without a trend."""
     server = Scheduler(tmp_path, "memory", "--cleanup-interval-s", "0", "--retention-s", "2", "--finished-max", "0")
     try:
         with steady_load(server.url), watch(server.url, every_s=0.5) as made:
@@ -77,7 +77,7 @@ def test_redis_is_counted_by_family_and_a_key_that_grows_is_found(tmp_path: Path
     assert report.curves is not None and any(report.curves.store_bytes)
 
 
-def test_a_scheduler_that_is_started_again_is_judged_from_then_on(tmp_path: Path) -> None:
+def test_a_restarted_scheduler_is_judged_from_its_restart(tmp_path: Path) -> None:
     server: Scheduler = leaking(0.0)(tmp_path, "memory", *SETTINGS)
     port = server.port
     with watch(server.url) as made:
@@ -91,7 +91,7 @@ def test_a_scheduler_that_is_started_again_is_judged_from_then_on(tmp_path: Path
             server.stop()
 
 
-def test_without_an_admins_token_it_says_so(tmp_path: Path) -> None:
+def test_a_missing_admin_token_is_reported(tmp_path: Path) -> None:
     server = Secured(tmp_path, keys := Keys(tmp_path))
     try:
         with watch(server.url) as made:

@@ -1,4 +1,4 @@
-"""What a load did that a leak could hang on, from the statistics of Locust."""
+"""The activities of a load that a leak could depend on, from the statistics of Locust."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = tuple[str, int, int]
 
 
 def exercised(*rows: Row, nodes: int = 2) -> dict[str, int]:
-    """Return it for rows of name, requests and failures."""
+    """Return the activities for rows of name, requests and failures."""
     entries: dict[Any, Any] = {
         number: SimpleNamespace(name=name, num_requests=requests, num_failures=failures)
         for number, (name, requests, failures) in enumerate(rows)
@@ -35,5 +35,5 @@ def exercised(*rows: Row, nodes: int = 2) -> dict[str, int]:
         ([("cancel", 2, 0)], {"cancels"}),
     ],
 )
-def test_what_the_load_did(rows: list[Row], did: set[str]) -> None:
+def test_the_activities_of_the_load(rows: list[Row], did: set[str]) -> None:
     assert {name for name, times in exercised(*rows).items() if times} == did

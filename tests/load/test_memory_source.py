@@ -1,4 +1,4 @@
-"""Reading a scheduler's memory: what is said when what answers is no scheduler of ours, or nothing answers."""
+"""Reading a scheduler's memory, and the errors when another server answers, or none."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def memory(pid: int) -> dict[str, Any]:
     }
 
 
-def test_what_matters_is_taken_from_the_metrics() -> None:
+def test_the_relevant_metrics_are_read() -> None:
     page = parse_page(METRICS.decode())
     figures = {name: page.value(getattr(SELECTORS, name)) for name in SELECTORS.__struct_fields__}
     assert figures == {
@@ -63,7 +63,7 @@ def test_what_matters_is_taken_from_the_metrics() -> None:
         ({"/v1/debug/checkup": ["a list"]}, "/v1/debug/checkup is not from voxpool"),
     ],
 )
-def test_a_server_that_is_no_scheduler_of_ours_is_named(answers: dict[str, Any], said: str) -> None:
+def test_a_foreign_server_is_reported(answers: dict[str, Any], said: str) -> None:
     with fake_scheduler(answers) as host:
         reader = SchedulerReader(host)
         with pytest.raises(NoReading) as caught:
@@ -73,7 +73,7 @@ def test_a_server_that_is_no_scheduler_of_ours_is_named(answers: dict[str, Any],
 
 
 @pytest.mark.parametrize("text", [b"", b"up 1\n", b"<html>\n", b"voxpool_jobs_resident_bytes 1.0\n"])
-def test_metrics_of_something_else_are_no_reading(text: bytes) -> None:
+def test_foreign_metrics_are_no_reading(text: bytes) -> None:
     with fake_scheduler({"/v1/debug/checkup": CHECKUP, "/metrics": text, "/v1/debug/memory": memory(1)}) as host:
         reader = SchedulerReader(host)
         with pytest.raises(NoReading):
@@ -81,7 +81,7 @@ def test_metrics_of_something_else_are_no_reading(text: bytes) -> None:
         reader.close()
 
 
-def test_nothing_there_is_reported() -> None:
+def test_a_server_that_is_down_is_reported() -> None:
     reader = SchedulerReader("http://127.0.0.1:1")
     with pytest.raises(NoReading, match=r"/v1/debug/checkup: .*refused"):
         reader.read()

@@ -1,4 +1,4 @@
-"""Each misbehaviour against a real scheduler, without Locust: what it is refused with is what is expected of it."""
+"""Each misbehaviour against a real scheduler, without Locust: the rejection is the expected one."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def target(scheduler: Scheduler, request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.mark.parametrize("kind", _bad_clients.KINDS)
-def test_a_client_that_misbehaves_is_refused_in_order(target: Target, kind: str) -> None:
+def test_a_misbehaving_client_is_rejected_as_expected(target: Target, kind: str) -> None:
     _bad_clients.KINDS[kind](target)
 
 
 @pytest.mark.parametrize("kind", _bad_nodes.KINDS)
-def test_a_node_that_misbehaves_harms_no_job(target: Target, kind: str) -> None:
+def test_a_misbehaving_node_harms_no_job(target: Target, kind: str) -> None:
     _bad_nodes.KINDS[kind](target)
 
 
-def test_another_refusal_than_the_right_one_is_noticed(target: Target) -> None:
-    """The check of the checks: the scheduler says broken_json, and that is not what is wanted here."""
+def test_an_unexpected_rejection_is_noticed(target: Target) -> None:
+    """It tests the check: the scheduler answers broken_json, which is not expected here."""
     with target.session() as wire:
         wire.send_frame(b"{not json", binary=False)
         with pytest.raises(Wrong, match="broken_json_for_unknown_type"):

@@ -1,4 +1,4 @@
-"""The options of a load run: each is described and bounded, and what is wrong is one line that names the flag."""
+"""The options of a load run: each is described and bounded, and an invalid value is one line that names the option."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voxpool.scheduler.errors import ConfigError
 
 
 class Parser(argparse.ArgumentParser):
-    """As Locust's, which knows of environment variables."""
+    """A parser like Locust's, which reads environment variables."""
 
     def add_argument_group(self, *arguments: Any, **options: Any) -> Any:
         group = super().add_argument_group(*arguments, **options)
@@ -41,7 +41,7 @@ def parser() -> Parser:
     return made
 
 
-def test_what_is_not_given_is_the_default(parser: Parser) -> None:
+def test_options_have_defaults(parser: Parser) -> None:
     assert read_options(vars(parser.parse_args([]))) == LoadOptions()
 
 
@@ -59,8 +59,8 @@ def test_each_option_has_a_description_a_variable_and_a_place_in_the_form(parser
     assert "%%" not in parser.format_help()
 
 
-def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
-    """Text for numbers, and nothing for a field that was emptied."""
+def test_the_values_of_the_page_form_are_parsed(parser: Parser) -> None:
+    """The form sends text for numbers, and an empty text for an empty field."""
     form = {**vars(parser.parse_args([])), "slots": "3", "nodes": "", "rate_per_user": "0.25"}
     options = read_options(form)
     assert (options.slots, options.nodes, options.rate_per_user) == (3, -1, 0.25)
@@ -96,13 +96,13 @@ def test_what_the_form_of_the_page_sends_is_read(parser: Parser) -> None:
         ({"node_token": "@/no/such/file"}, "--node-token @/no/such/file: can't be read: No such file or directory"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_the_flag(given: dict[str, Any], says: str) -> None:
+def test_an_invalid_value_is_one_line_that_names_the_option(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError) as refused:
         read_options(given)
     assert str(refused.value) == says
 
 
-def test_expectations_are_given_again_or_in_one_text(parser: Parser) -> None:
+def test_expectations_are_repeated_or_given_in_one_text(parser: Parser) -> None:
     """The form of the page, the environment and a file have one text for all of them."""
     given = parser.parse_args(["--expect", "rate>90/s", "--expect", "failures<1%; jobs.lost<1"])
     options = read_options(vars(given))
@@ -125,7 +125,7 @@ def test_big_pools_has_its_own_number_of_nodes_unless_one_is_given() -> None:
     assert LoadOptions(shape="big-pools", nodes=0).node_users == 0
 
 
-def test_bounds_of_counts_are_given_in_one_text() -> None:
+def test_bounds_of_counts_are_parsed_from_one_text() -> None:
     options = LoadOptions(bounded="table results._cache=1000:80; type dict=7;")
     assert options.bounds == {"table results._cache": Bound(1000, 80.0), "type dict": Bound(7, None)}
 
@@ -136,8 +136,8 @@ def test_pairs_may_be_a_number() -> None:
     assert read_options(msgspec.to_builtins(options)) == options
 
 
-def test_a_command_lists_them_all() -> None:
-    """Locust prints its --help before it loads a locustfile, so that has none of them."""
+def test_a_command_lists_all_options() -> None:
+    """Locust prints its --help before it loads a locustfile, so its help has none of them."""
     listed = CliRunner().invoke(cli, ["options"])
     assert listed.exit_code == 0
     for name in LoadOptions.__struct_fields__:

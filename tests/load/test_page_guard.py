@@ -1,4 +1,4 @@
-"""Locust's page and other web pages: none of them makes it send its tokens anywhere; nor does a raw client."""
+"""Locust's page and foreign web pages: none of them makes it send its tokens; nor does a raw client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.load.locust_run import LocustRun, free_port
 pytestmark = pytest.mark.timeout(180)
 
 
-def test_the_page_gives_its_tokens_to_nobody(tmp_path: Path) -> None:
+def test_the_page_sends_its_tokens_to_its_own_scheduler_only(tmp_path: Path) -> None:
     keys = Keys(tmp_path)
     scheduler = Secured(tmp_path, keys)
     heard: list[bytes] = []
@@ -43,8 +43,8 @@ def test_the_page_gives_its_tokens_to_nobody(tmp_path: Path) -> None:
                 swarm(evil, origin="https://evil.example"),
                 swarm(evil, origin="null"),
                 swarm(evil, **{"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"}),
-                swarm(evil, host="evil.example"),  # rebound to our address
-                swarm(evil),  # a program
+                swarm(evil, host="evil.example"),  # DNS rebinding
+                swarm(evil),  # not a browser
                 swarm(scheduler.url, origin="https://evil.example"),
                 _status(f"{page}/stats/requests", host="evil.example"),
                 _status(f"{page}/memory", host="evil.example"),

@@ -1,4 +1,4 @@
-"""Pools few and many: the commands of a select are read off MONITOR, and what is demanded of the many bites."""
+"""Few and many pools: the commands of a select are counted from MONITOR, and violations of the demands are found."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ MANY = msgspec.structs.replace(FEW, name="1500 nodes in 1 pool", chi_square=1499
 
 
 def evalsha(sha1: str, arguments: list[str]) -> str:
-    """A call as MONITOR shows it, without the quotes that redis-py has taken off."""
+    """Return a call as MONITOR shows it, without the quotes, which redis-py removes."""
     keys = partition_keys()
     return " ".join(["EVALSHA", sha1, str(len(keys)), *keys, *arguments])
 
 
-def test_commands_belong_to_the_call_before_them_and_jobs_are_counted() -> None:
-    """Two jobs in one call, one of which names nodes to avoid; a call that is not over yet counts for nothing."""
+def test_commands_belong_to_the_preceding_call_and_jobs_are_counted() -> None:
+    """There are two jobs in one call, one of which names nodes to avoid; an unfinished call does not count."""
     wants = [Want("j-1|1", "zh:en", 5, "", ()), Want("j-2|1", "zh:en", 5, "n-1", ("n-2", "n-3"))]
     counting = ScriptCommands(NAMES)
     counting.line(True, "ZSCORE of a call that was not seen from its start")
@@ -66,7 +66,7 @@ def test_commands_belong_to_the_call_before_them_and_jobs_are_counted() -> None:
 
 
 @pytest.mark.parametrize("shape", [Shape(30, 1), Shape.of_pools(10), Shape.of_pools(1200)])
-def test_a_shape_is_a_scenario_with_so_many_nodes_and_pools(shape: Shape, tmp_path: Path) -> None:
+def test_a_shape_is_a_scenario_with_its_nodes_and_pools(shape: Shape, tmp_path: Path) -> None:
     file = tmp_path / "scenario.toml"
     file.write_text(shape.scenario(rate_per_s=60.0, seconds=20.0, seed=3))
     scenario = load_scenario(file)
@@ -80,11 +80,11 @@ def test_a_shape_is_a_scenario_with_so_many_nodes_and_pools(shape: Shape, tmp_pa
 
 
 def found(**changes: object) -> Report:
-    """The report of ten nodes and of many that are as they, but for `changes`."""
+    """Return the report of ten nodes and of many that differ by `changes`."""
     return report([(FEW, msgspec.structs.replace(MANY, **changes))], {}, 1)
 
 
-def test_many_that_are_as_few_hold() -> None:
+def test_many_nodes_like_few_pass() -> None:
     assert found().outcome is Outcome.HOLDS
     assert found(select_us=4000.0).outcome is Outcome.HOLDS, "times are shown, not judged"
 
@@ -100,15 +100,15 @@ def test_many_that_are_as_few_hold() -> None:
     ],
     ids=str,
 )
-def test_what_many_must_not_do_is_found(changes: dict[str, object]) -> None:
-    """Planted: a select that costs more, unfair shares, errors."""
+def test_violations_of_many_nodes_are_found(changes: dict[str, object]) -> None:
+    """Planted are a select that costs more, unfair shares, and errors."""
     assert found(**changes).exit_code == 1
 
 
 @pytest.mark.parametrize(
     "changes", [{"commands_a_select": None}, {"selects_seen": SELECTS_MIN - 1}, {"p_value": None}], ids=str
 )
-def test_what_could_not_be_told_is_unclear(changes: dict[str, object]) -> None:
+def test_missing_figures_are_unclear(changes: dict[str, object]) -> None:
     assert found(**changes).exit_code == 2
 
 
@@ -122,7 +122,7 @@ voxpool_script_seconds_count{script="heartbeat"} 900.0
 """
 
 
-def test_script_seconds_are_those_of_one_script_between_two_looks() -> None:
+def test_script_seconds_are_the_difference_of_two_readings() -> None:
     found = ScriptSeconds.of(METRICS, SELECT)
     assert found.count == 50 and found.mean_s == pytest.approx(0.004)
     assert found.median_s == pytest.approx(0.001 + 0.001 * 15 / 30)

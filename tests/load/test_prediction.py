@@ -1,4 +1,4 @@
-"""The simulator's prediction of a live run: as many jobs, as large ones, the same verdict, from the same file."""
+"""The simulator's prediction of a real run: the same number and size of jobs, the same verdict, from the same file."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ def test_both_sides_have_the_same_jobs(sides: dict[str, Readings]) -> None:
     assert 0.9 < sides["with"].ended[-1] / (50 * SECONDS) < 1.1
 
 
-def test_what_a_sweep_leaves_is_what_ended_within_the_retention(sides: dict[str, Readings]) -> None:
+def test_a_sweep_leaves_jobs_that_ended_within_the_retention(sides: dict[str, Readings]) -> None:
     assert finished(sides["with"], SETTLED_S, at_end=False) == pytest.approx(50 * 6, rel=0.1)
 
 
-def test_a_job_is_as_large_as_its_record_with_its_strings_and_its_answer(sides: dict[str, Readings]) -> None:
-    """More than the 600 bytes of a bare simulation, whose jobs share their strings and keep no answer."""
+def test_the_size_of_a_job_includes_its_strings_and_its_answer(sides: dict[str, Readings]) -> None:
+    """It is more than the 600 bytes of a bare simulation, whose jobs share their strings and keep no answer."""
     assert 800 < bytes_a_job(sides["without"], SETTLED_S) < 1200
     assert abs(bytes_a_job(sides["with"], SETTLED_S)) < 100
 
 
-def test_a_planted_leak_is_on_the_meter(sides: dict[str, Readings]) -> None:
+def test_a_planted_leak_is_metered(sides: dict[str, Readings]) -> None:
     assert bytes_a_job(sides["planted"], SETTLED_S) == pytest.approx(2000, rel=0.15)
 
 

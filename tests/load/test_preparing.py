@@ -1,4 +1,4 @@
-"""What comes before a test: what a page may change and what not, -u and -r of the shape, the crowd that is spawned."""
+"""Preparation of a test: the options that a page may change, -u and -r of the shape, the spawned crowd."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ work_s = 0.1
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """Of what looks like a scheduler before a load."""
+    """The URL of a server that passes the checks before a load."""
     with fake_scheduler(GOOD) as where:
         yield where
 
 
 def context(url: str, **given: Any) -> Context:
-    """Of a lone process with two kinds of users, and the options `given` to Locust."""
+    """The context of a single process with two kinds of users, and the options `given` to Locust."""
 
     class Session:
         part: ClassVar[str] = "session"
@@ -63,8 +63,11 @@ def context(url: str, **given: Any) -> Context:
     return Context(environment, None, None, "local")
 
 
-def test_a_page_changes_the_load_but_nothing_of_this_machine(url: str, tmp_path: Path) -> None:
-    """Locust sets whatever a form names: a token from a file, or flags of a process, must not come from there."""
+def test_a_page_changes_the_load_but_no_local_option(url: str, tmp_path: Path) -> None:
+    """Locust sets every option that a form names:
+
+    a token from a file, or an option of the process, must not come from there.
+    """
     here = context(url, out=str(tmp_path))
     preparing = Preparing(here)
     preparing.fill_in()
@@ -77,27 +80,27 @@ def test_a_page_changes_the_load_but_nothing_of_this_machine(url: str, tmp_path:
     assert here.environment.host == url
 
 
-def test_a_token_in_a_file_is_read_once_where_it_was_given(url: str, tmp_path: Path) -> None:
-    """Workers get the token itself: they may be on other machines, and nobody may make them read a file."""
+def test_a_token_file_is_read_once_where_it_was_given(url: str, tmp_path: Path) -> None:
+    """Workers get the token itself: they may be on other machines, and must not be made to read a file."""
     file = tmp_path / "token"
     file.write_text("vxp_secret\n")
     here = context(url, client_token=f"@{file}")
     preparing = Preparing(here)
     preparing.fill_in()
     file.unlink()
-    with pytest.raises(ConfigError):  # the fake scheduler has no session to try it on
+    with pytest.raises(ConfigError):  # the fake scheduler has no session to check it
         preparing.prepare()
     assert here.environment.parsed_options.client_token == here.options.client_token == "vxp_secret"
 
 
-def test_the_shape_says_what_was_not_given(url: str) -> None:
+def test_the_shape_sets_missing_options(url: str) -> None:
     here = context(url, shape="smoke", spawn_rate=3.0)
     Preparing(here).fill_in()
     parsed = here.environment.parsed_options
     assert (parsed.num_users, parsed.spawn_rate) == (10, 3.0)
 
 
-def test_nodes_stand_before_the_shape_begins(url: str) -> None:
+def test_nodes_are_connected_before_the_shape_begins(url: str) -> None:
     here = context(url, nodes=7, num_users=5, spawn_rate=1.0, run_time=60)
     prepared = Preparing(here).prepare()
     assert (prepared.standing, prepared.shape.users(59), prepared.shape.users(60)) == (7, 5, None)
@@ -111,8 +114,8 @@ def expected(here: Context) -> list[str]:
     return [f"{one.loaded} {one.bound.text}" for one in here.expectations]
 
 
-def test_what_is_expected_comes_from_options_then_the_scenario_then_the_defaults(url: str, tmp_path: Path) -> None:
-    """What a load run doesn't have is named in the notes, whatever the reason."""
+def test_expectations_come_from_options_then_the_scenario_then_the_defaults(url: str, tmp_path: Path) -> None:
+    """The notes name figures that a load run does not have."""
     file = tmp_path / "rush.toml"
     expect = """
     [expect]
@@ -136,7 +139,7 @@ def test_what_is_expected_comes_from_options_then_the_scenario_then_the_defaults
     assert "memory.rss < 200 MB" in dark.notes[0] and "memory.rss < 200 MB" not in expected(dark)
 
 
-def test_a_scenario_says_how_long_it_takes(url: str, tmp_path: Path) -> None:
+def test_a_scenario_has_its_duration(url: str, tmp_path: Path) -> None:
     file = tmp_path / "rush.toml"
     file.write_text(SCENARIO)
     here = context(url, scenario=str(file), num_users=5)

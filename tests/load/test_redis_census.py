@@ -1,4 +1,4 @@
-"""The census of Redis: families, members and bytes, on a real server; it gives up rather than hold one up."""
+"""The census of Redis: families, members and bytes, on a real server; it gives up rather than block the server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(server: RedisServer) -> Iterator[Any]:
-    """A client of it, which is empty."""
+    """A client of an empty database."""
     with Redis.from_url(server.url) as client:
         client.flushall()
         yield client
@@ -35,13 +35,13 @@ def redis(server: RedisServer) -> Iterator[Any]:
 
 @pytest.fixture
 def census(server: RedisServer) -> Iterator[RedisCensus]:
-    """A census of it."""
+    """A census of the server."""
     made = RedisCensus(server.url, time.monotonic)
     yield made
     made.close()
 
 
-def test_it_counts_keys_members_and_bytes_by_family(redis: Any, census: RedisCensus) -> None:
+def test_the_census_counts_keys_members_and_bytes_by_family(redis: Any, census: RedisCensus) -> None:
     redis.zadd("vp:{0}:leases", {f"n{n}": n for n in range(100)})
     redis.hset("vp:{0}:nodes", mapping={f"n{n}": "x" * 100 for n in range(50)})
     redis.set("vp:{0}:owner", "me")
@@ -60,7 +60,7 @@ def test_an_empty_server_has_nothing(redis: Any, census: RedisCensus) -> None:
     assert (found.keys, found.members, found.bytes, found.total_bytes) == ({}, {}, {}, 0)
 
 
-def test_families_without_end_are_others(redis: Any, census: RedisCensus) -> None:
+def test_further_families_are_counted_as_others(redis: Any, census: RedisCensus) -> None:
     for number in range(200):
         redis.set(f"strange{number}:x", 1)
     found = census.take()
@@ -75,7 +75,7 @@ def test_too_many_keys_give_no_figures(redis: Any, census: RedisCensus, monkeypa
         census.take()
 
 
-def test_a_server_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_reported_without_its_password(tmp_path: Path) -> None:
     census = RedisCensus("redis://user:secret@127.0.0.1:1/0", time.monotonic)
     with pytest.raises(NoReading, match=r"redis://\*\*\*@127.0.0.1:1/0: ") as caught:
         census.take()
@@ -91,7 +91,7 @@ def test_families() -> None:
     assert family_of("other") == "not of voxpool: other"
 
 
-def test_which_server_is_counted(tmp_path: Path) -> None:
+def test_the_counted_server(tmp_path: Path) -> None:
     here = tmp_path / "valkey.sock"
     assert reachable_url("redis://given:1", "redis://told:2") == "redis://given:1"
     assert reachable_url("", "redis://told:2") == "redis://told:2"

@@ -1,4 +1,4 @@
-"""Whole runs of `locust -f loadtest/`: alone, as master and workers, ended by signals, and when the scheduler dies."""
+"""Complete runs of `locust -f loadtest/`: alone, as master and workers, ended by signals, with a crashed scheduler."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from voxpool.loadtest.report._records import LoadReport
 
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
-    """A scheduler of the test's own, without nodes."""
+    """A scheduler of its own, without nodes."""
     running = Scheduler(tmp_path, "embedded")
     yield running
     running.stop()
 
 
 def users_are_there(run: LocustRun, users: int) -> None:
-    """Wait until all users have been spawned; a master on a slow machine gives up waiting for workers to say so."""
+    """Wait until all users have been spawned; on a slow machine the master waits a long time for its workers."""
     run.waits_for(f"({users} total users)", "Spawning is complete and report waittime is expired")
 
 
-def test_the_command_of_the_readme_ends_well_with_a_report(scheduler: Scheduler, tmp_path: Path) -> None:
-    """200 clients, 20 nodes, in fewer seconds: all results come, none twice, none wrong, and the report says so."""
+def test_the_command_of_the_readme_passes_with_a_report(scheduler: Scheduler, tmp_path: Path) -> None:
+    """200 clients and 20 nodes, in fewer seconds: all results come, none twice, none wrong, as the report states."""
     with LocustRun(
         tmp_path, "--headless", "-u", "200", "-r", "50", "-t", "12s", "--host", scheduler.url
     ) as run:  # fmt: skip
@@ -53,7 +53,7 @@ def test_the_command_of_the_readme_ends_well_with_a_report(scheduler: Scheduler,
 
 
 def test_a_master_and_two_workers_measure_as_one(scheduler: Scheduler, tmp_path: Path) -> None:
-    """What the workers counted is in the master's report, to the last job."""
+    """The master's report has every job that the workers counted."""
     port = free_port()
     load = ("--headless", "-u", "20", "-r", "20", "-t", "4s", "--rate-per-user", "2", "--host", scheduler.url)
     to_master = ("--worker", "--master-host", "127.0.0.1", "--master-port", port)
@@ -80,7 +80,7 @@ def test_a_master_and_two_workers_measure_as_one(scheduler: Scheduler, tmp_path:
 
 
 def scheduler_count(scheduler: Scheduler, state: str) -> dict[str, int]:
-    """Return how many jobs of each pair ended in a state, as the scheduler counts them."""
+    """Return how many jobs of each pair ended, by state, as counted by the scheduler."""
     counts = {}
     for line in httpx.get(scheduler.url + "/metrics", trust_env=False).text.splitlines():
         if line.startswith("voxpool_jobs_ended_total{") and f'state="{state}"' in line:
@@ -93,10 +93,10 @@ def scheduler_count(scheduler: Scheduler, state: str) -> dict[str, int]:
 def test_a_signal_ends_a_run_with_its_report_and_no_orphan(
     number: signal.Signals, more: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Jobs under way get their end, the report is written, and scheduler and workers that it started are gone."""
+    """Open jobs may end, the report is written, and the scheduler and workers that it started have ended."""
     load = ("--headless", "-u", "10", "-r", "50", "-t", "10m", "--with-scheduler", "--store", "memory")
     with LocustRun(tmp_path, *load, *more) as run:
-        run.waits_for("WS       result", "HTTP     result")  # in Locust's table: before that nothing is known
+        run.waits_for("WS       result", "HTTP     result")  # in Locust's table, which is empty before
         wait_until(lambda: descendants(run) >= 1 + 2 * bool(more))
         run.signal(number)
         assert run.end() == 0, run.text
@@ -114,27 +114,27 @@ def descendants(run: LocustRun) -> int:
 
 
 def test_a_second_signal_ends_a_run_at_once(tmp_path: Path) -> None:
-    """Jobs that take minutes are not waited for, and nothing stays."""
+    """It does not wait for jobs of minutes, and no process stays."""
     load = ("--headless", "-u", "5", "-r", "50", "-t", "10m", "--with-scheduler", "--store", "memory")
     slow = ("--work-ms", "600000", "--drain-s", "600", "--rate-per-user", "5")
     with LocustRun(tmp_path, *load, *slow) as run:
-        run.waits_for("WS       submit", "HTTP     submit")  # in Locust's table: a job is under way
+        run.waits_for("WS       submit", "HTTP     submit")  # in Locust's table: a job is open
         run.signal(signal.SIGTERM)
         run.signal(signal.SIGTERM)  # as timeout(1) does
         run.waits_for("The test ends: SIGTERM")
-        wait_until(lambda: run.popen.poll() is not None or asks_again(run), 30)
+        wait_until(lambda: run.popen.poll() is not None or signals_again(run), 30)
         assert run.end() == 128 + signal.SIGTERM, run.text
         wait_until(lambda: run.left() == [])
 
 
-def asks_again(run: LocustRun) -> bool:
-    """Send SIGTERM once more; so soon after the first one it says nothing new."""
+def signals_again(run: LocustRun) -> bool:
+    """Send SIGTERM again; right after the first one it logs nothing new."""
     run.signal(signal.SIGTERM)
     return False
 
 
 def test_workers_end_when_their_master_was_killed(tmp_path: Path) -> None:
-    """kill -9 of the master: forked workers and the scheduler that it started end by themselves."""
+    """After kill -9 of the master, forked workers and the scheduler that it started end by themselves."""
     load = ("--headless", "-u", "5", "-r", "50", "-t", "10m", "--with-scheduler", "--store", "memory")
     with LocustRun(tmp_path, *load, "--processes", "2", "--nodes", "2", "--drain-s", "0") as run:
         users_are_there(run, 7)
@@ -143,8 +143,8 @@ def test_workers_end_when_their_master_was_killed(tmp_path: Path) -> None:
         wait_until(lambda: run.left() == [], 30)
 
 
-def test_a_scheduler_that_dies_ends_the_run_with_what_was_measured(tmp_path: Path) -> None:
-    """The line says when it went, the exit code is 1, and the report has the jobs until then."""
+def test_a_crash_of_the_scheduler_ends_the_run_with_its_measurements(tmp_path: Path) -> None:
+    """The line has the time of the crash, the exit code is 1, and the report has the jobs until then."""
     scheduler = Scheduler(tmp_path, "memory")
     with LocustRun(
         tmp_path, "--headless", "-u", "10", "-r", "50", "-t", "10m", "--host", scheduler.url, "--gone-s", "2"
@@ -161,8 +161,8 @@ def test_a_scheduler_that_dies_ends_the_run_with_what_was_measured(tmp_path: Pat
     scheduler.popen.wait()
 
 
-def test_on_a_page_each_test_has_its_own_report(scheduler: Scheduler, tmp_path: Path) -> None:
-    """One that ends by its time, one that is refused, one that SIGTERM ends: none has figures of the one before."""
+def test_each_test_of_a_page_has_its_own_report(scheduler: Scheduler, tmp_path: Path) -> None:
+    """One ends by its time, one is refused, one is ended by SIGTERM: none has figures of the one before."""
     port = free_port()
     page = ("--web-host", "127.0.0.1", "--web-port", port, "--nodes", "2", "--host", scheduler.url)
     with LocustRun(tmp_path, *page) as run:
@@ -193,7 +193,7 @@ def test_on_a_page_each_test_has_its_own_report(scheduler: Scheduler, tmp_path: 
 
 
 def posted(url: str, form: dict[str, str]) -> bool:
-    """Whether a page took the form."""
+    """Return whether the page accepted the form."""
     try:
         return bool(httpx.post(url, data=form, trust_env=False).json()["success"])
     except httpx.TransportError:
@@ -201,7 +201,7 @@ def posted(url: str, form: dict[str, str]) -> bool:
 
 
 def test_chaos_loses_nothing(tmp_path: Path) -> None:
-    """Nodes are killed -9 and Redis starts again, empty, under load: each job has one right result all the same."""
+    """Nodes are killed with kill -9 and Redis is restarted empty, under load: each job still has one right result."""
     chaos = ("--shape", "chaos", "--store", "redis", "--kill-every-s", "1", "--redis-restart-every-s", "3")
     load = (
         "--headless",

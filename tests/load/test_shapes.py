@@ -1,4 +1,4 @@
-"""How many users each shape has at each moment, and what -u, -r and -t do to it."""
+"""The number of users of each shape over time, and the effect of -u, -r and -t."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxpool.loadtest.options._options import LoadOptions, ShapeName
 from voxpool.loadtest.running._shapes import DEFAULTS, Common, shape_of
 
 
-def test_steady_is_what_locust_s_own_options_say() -> None:
+def test_steady_follows_locusts_own_options() -> None:
     """-u users at -r a second for -t; without -t for ever."""
     shape = shape_of(LoadOptions(), Common(200, 50.0, 30))
     assert (shape.users(0), shape.users(29.9), shape.users(30)) == (200, 200, None)
@@ -21,7 +21,7 @@ def test_steady_is_what_locust_s_own_options_say() -> None:
     assert shape_of(LoadOptions(), Common(7, 1.0)).users(1e9) == 7
 
 
-def test_steps_rise_evenly_to_the_users_asked_for() -> None:
+def test_steps_rise_evenly_to_the_requested_users() -> None:
     """Eight steps of 20 s by default; -t cuts them."""
     shape = shape_of(LoadOptions(shape="steps"), Common(80, 100.0))
     assert [shape.users(at_s) for at_s in range(0, 161, 20)] == [10, 20, 30, 40, 50, 60, 70, 80, None]
@@ -37,8 +37,8 @@ def test_a_spike_is_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("name", get_args(ShapeName))
-def test_each_shape_has_values_of_its_own(name: ShapeName) -> None:
-    """Without -u, -r and -t each runs, and all but steady end by themselves."""
+def test_each_shape_has_defaults(name: ShapeName) -> None:
+    """Each runs without -u, -r and -t, and all except steady end by themselves."""
     shape = shape_of(LoadOptions(shape=name), Common())
     assert shape.users(0) and shape.spawn_rate > 0
     assert math.isinf(shape.run_time_s) == (name == "steady")
@@ -51,9 +51,7 @@ def test_each_shape_has_values_of_its_own(name: ShapeName) -> None:
     st.floats(0.5, 1e5),
     st.floats(0, 2e5),
 )
-def test_no_shape_has_more_users_than_it_says_nor_goes_on_for_longer(
-    name: ShapeName, users: int, run_time_s: float, at_s: float
-) -> None:
+def test_no_shape_exceeds_its_users_or_its_time(name: ShapeName, users: int, run_time_s: float, at_s: float) -> None:
     shape = shape_of(LoadOptions(shape=name), Common(users, 10.0, run_time_s))
     now = shape.users(at_s)
     assert now is None or 0 <= now <= shape.users_max

@@ -1,4 +1,4 @@
-"""The stages of a load run: nothing skips one, and no process quits, or ends well, before its verdict is written."""
+"""The stages of a load run: none is skipped, and no process quits or passes before its verdict is written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE_S = 10.0
 
 @pytest.fixture(autouse=True)
 def fresh_state() -> Iterator[None]:
-    """What all users of a process share is left as other tests want to find it."""
+    """Restore the state that all users of a process share."""
     STATE.start()
     yield
     STATE.start()
@@ -32,7 +32,7 @@ def fresh_state() -> Iterator[None]:
 
 @pytest.mark.parametrize("stage", Stage)
 @pytest.mark.parametrize("following", Stage)
-def test_a_stage_follows_another_only_as_the_table_says(stage: Stage, following: Stage) -> None:
+def test_the_order_of_stages_is_that_of_the_table(stage: Stage, following: Stage) -> None:
     progress = Progress()
     progress.stage = stage
     if following in FOLLOWING[stage]:
@@ -45,12 +45,12 @@ def test_a_stage_follows_another_only_as_the_table_says(stage: Stage, following:
 
 
 def stage_of(rig: Rig) -> Stage:
-    """Return the stage now: asked by a call, as greenlets change it between two statements."""
+    """Return the current stage; it is a call because greenlets change the stage between two statements."""
     return rig.run.stage
 
 
 class Slow(Noted):
-    """A part whose start or stop waits until it may go on; `is_waiting` once it does."""
+    """A part whose start or stop blocks until it is released; `is_waiting` is set while it blocks."""
 
     def __init__(self, notes: list[str], at: str = "stop") -> None:
         super().__init__(notes, "slow")
@@ -65,7 +65,7 @@ class Slow(Noted):
 
 
 class SlowRig(Rig):
-    """A run with one slow part, or whose conclusion is slow (`at` is conclude); `notes` has what the others note."""
+    """A run with one slow part, or with a slow conclusion (`at` is conclude); `notes` has the calls of the others."""
 
     def __init__(self, at: str, role: Any = "local", workers: tuple[str, ...] = ()) -> None:
         noted: list[str] = []
@@ -94,7 +94,7 @@ def by_time(rig: SlowRig) -> None:
 
 
 def by_part(rig: SlowRig) -> None:
-    """Of --until-clear, of chaos that fails, or when the scheduler is gone: from a greenlet of the part."""
+    """End the test from a greenlet of the part, like --until-clear, a chaos that fails, or a lost scheduler."""
     rig.run.request_end("the verdict on memory is clear")
 
 
@@ -124,8 +124,8 @@ WAYS = [by_time, by_part, by_signal, by_page, by_refusal, by_locust, by_failing_
 
 @pytest.mark.parametrize("at", ["stop", "conclude"])
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_however_a_test_ends_the_process_waits_for_its_verdict(way: Callable[[SlowRig], None], at: str) -> None:
-    """While a part stops slowly, or the report is slow to write, the exit code is 2 and Locust does not quit."""
+def test_the_process_waits_for_its_verdict_at_every_end(way: Callable[[SlowRig], None], at: str) -> None:
+    """While a part stops slowly, or the report is being written, the exit code is 2 and Locust does not quit."""
     rig = SlowRig(at)
     rig.run.tick()
     rig.run.on_test_start()
@@ -159,8 +159,8 @@ def test_a_greenlet_that_ends_a_test_may_be_killed(way: Callable[[SlowRig], None
 
 
 @pytest.mark.parametrize("role", ["local", "master"])
-def test_an_end_while_the_parts_start_comes_after_them_and_before_the_first_user(role: Any) -> None:
-    """Parts that have started are stopped, and Locust's greenlet that would spawn users ends."""
+def test_an_end_during_the_start_takes_effect_before_the_first_user(role: Any) -> None:
+    """The started parts are stopped, and the greenlet of Locust that would spawn users ends."""
     rig = SlowRig("start", role, ("w1",) if role == "master" else ())
     rig.runner.says_stop = role == "local"
     rig.run.tick()
@@ -197,12 +197,12 @@ def test_a_start_that_is_killed_leaves_no_part_running() -> None:
 
 
 class Exited(Exception):
-    """The process would have ended, with this code."""
+    """Stands for the end of the process, with this code."""
 
 
 @pytest.fixture
 def no_exit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ends a process at once ends the greenlet."""
+    """An immediate exit of the process ends the greenlet instead."""
 
     def leave(self: Ending, code: int) -> None:
         raise Exited(code)
@@ -225,19 +225,19 @@ def test_a_signal_before_the_test_has_a_report_and_no_user() -> None:
     assert len(rig.refused) == 1, "what the preparation finds afterwards says no more"
 
 
-def test_locust_that_gives_up_waiting_for_workers_is_no_evidence() -> None:
+def test_a_timeout_of_locust_for_its_workers_is_no_evidence() -> None:
     rig = SlowRig("stop", "master")
     with pytest.raises(SystemExit) as left:
         rig.runner.quit()
     assert left.value.code == EXIT_NO_EVIDENCE and rig.has_quit() and rig.notes == ["report"]
 
 
-def test_a_process_that_never_had_a_test_ends_with_2() -> None:
+def test_a_process_without_a_test_ends_with_2() -> None:
     assert SlowRig("stop").exit_code == EXIT_NO_EVIDENCE
 
 
 def test_a_worker_ends_with_0_and_its_parts_have_stopped() -> None:
-    """The verdict is its master's."""
+    """The verdict is up to its master."""
     rig = SlowRig("stop", "worker")
     assert rig.exit_code == 0
     rig.run.on_test_start()
@@ -249,7 +249,7 @@ def test_a_worker_ends_with_0_and_its_parts_have_stopped() -> None:
     assert rig.has_quit() and rig.notes[-1] == "stop first" and rig.exit_code == 0
 
 
-def test_a_verdict_that_can_t_be_written_is_2(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_verdict_that_cannot_be_written_is_2(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig()
 
     def conclude(refused: str, code: int) -> int:
@@ -263,7 +263,7 @@ def test_a_verdict_that_can_t_be_written_is_2(caplog: pytest.LogCaptureFixture) 
     assert "There is no verdict (exit code 2)" in caplog.text and "ZeroDivisionError" in caplog.text
 
 
-def test_users_that_locust_can_t_stop_keep_no_verdict_back(caplog: pytest.LogCaptureFixture) -> None:
+def test_users_that_locust_cannot_stop_do_not_delay_the_verdict(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig()
     rig.run.tick()
     rig.run.on_test_start()
@@ -288,7 +288,7 @@ def test_a_second_test_of_a_page_begins_without_a_verdict() -> None:
     assert rig.notes.count("report") == 2
 
 
-def test_a_master_hears_a_refusal_of_a_worker_while_its_parts_start() -> None:
+def test_a_master_receives_a_refusal_of_a_worker_during_its_start() -> None:
     rig = SlowRig("start", "master", ("w1",))
     rig.run.tick()
     starting = gevent.spawn(rig.run.on_test_start)
@@ -299,7 +299,7 @@ def test_a_master_hears_a_refusal_of_a_worker_while_its_parts_start() -> None:
     assert rig.refused == ["a worker: open files"] and rig.exit_code == 3
 
 
-def test_a_part_that_can_t_start_ends_the_test_before_the_first_user() -> None:
+def test_a_part_that_cannot_start_ends_the_test_before_the_first_user() -> None:
     notes: list[str] = []
     rig = Rig("local", Noted(notes, "a"), Noted(notes, "b", fails="start", error=ConfigError("no room")))
     rig.run.tick()

@@ -1,4 +1,4 @@
-"""A scheduler that stands still for a while: the report shows all who had to wait, and a comparison blames it."""
+"""A scheduler that stalls for a while: the report includes all jobs that had to wait, and a comparison finds it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STALL_S = 2.0
 
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
-    """A scheduler of the test's own, without nodes."""
+    """A scheduler of its own, without nodes."""
     running = Scheduler(tmp_path, "memory")
     yield running
     running.popen.send_signal(signal.SIGCONT)
@@ -32,7 +32,7 @@ def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
 
 
 def stand_still(process: Scheduler | LocustRun, seconds: float) -> None:
-    """Stop it for so long: it reads nothing, and the kernel takes what is sent to it."""
+    """Stop it for `seconds`: it reads nothing, and the kernel buffers what is sent to it."""
     process.popen.send_signal(signal.SIGSTOP)
     end_s = time.monotonic() + seconds
     wait_until(lambda: time.monotonic() >= end_s)
@@ -40,7 +40,7 @@ def stand_still(process: Scheduler | LocustRun, seconds: float) -> None:
 
 
 def slow_results(report: LoadReport, above_s: float) -> int:
-    """Return how many results took longer than that."""
+    """Return how many results took longer than `seconds`."""
     return sum(
         count
         for operation in report.operations
@@ -50,8 +50,8 @@ def slow_results(report: LoadReport, above_s: float) -> int:
     )
 
 
-def test_a_stall_shows_in_all_jobs_that_were_due_while_it_lasted(scheduler: Scheduler, tmp_path: Path) -> None:
-    """Ten clients that wait for answers would make ten slow results; an open model has all that were due."""
+def test_a_stall_shows_in_all_jobs_that_were_due_during_it(scheduler: Scheduler, tmp_path: Path) -> None:
+    """In a closed model ten clients would have ten slow results; in the open model all due jobs are slow."""
     users, rate_per_s = 10, 4.0
     with LocustRun(
         tmp_path, "--headless", "-u", str(users), "-r", "10", "-t", "9s", "--rate-per-user", str(rate_per_s),
@@ -61,14 +61,14 @@ def test_a_stall_shows_in_all_jobs_that_were_due_while_it_lasted(scheduler: Sche
         stand_still(scheduler, STALL_S)
         assert run.end(60) == 0, run.text
         report = run.report()
-    # Those due in the first 1.5 s of the stall waited for half a second at least.
+    # Jobs due in the first 1.5 s of the stall waited for half a second at least.
     due = users * rate_per_s * (STALL_S - 0.5)
     assert slow_results(report, 0.5) > due / 2 > users
     assert max(one.latency_s.max for one in report.operations if one.name == "result" and one.latency_s) > 0.9 * STALL_S
 
 
-def test_a_generator_that_stands_still_says_that_it_was_the_limit(scheduler: Scheduler, tmp_path: Path) -> None:
-    """What was due meanwhile is sent late, and counted; the scheduler is not blamed in silence."""
+def test_a_stalled_generator_reports_that_it_was_the_limit(scheduler: Scheduler, tmp_path: Path) -> None:
+    """Jobs due during the stall are sent late and counted, so the scheduler is not blamed."""
     with LocustRun(
         tmp_path, "--headless", "-u", "10", "-r", "10", "-t", "5s", "--rate-per-user", "4", "--host", scheduler.url
     ) as run:  # fmt: skip
@@ -85,7 +85,7 @@ def test_a_generator_that_stands_still_says_that_it_was_the_limit(scheduler: Sch
 
 
 @pytest.mark.large
-def test_steps_find_the_knee_below_what_a_node_can_do(scheduler: Scheduler, tmp_path: Path) -> None:
+def test_steps_find_the_knee_below_the_capacity_of_a_node(scheduler: Scheduler, tmp_path: Path) -> None:
     """One slot at 50 ms a job does 20 a second: 12 are in time, 24 are not."""
     with LocustRun(
         tmp_path, "--headless", "--shape", "steps", "-u", "24", "-r", "24", "--steps", "2", "--step-s", "16",
@@ -102,8 +102,8 @@ def test_steps_find_the_knee_below_what_a_node_can_do(scheduler: Scheduler, tmp_
 
 @pytest.mark.large
 @pytest.mark.timeout(600)
-def test_compare_passes_the_same_scheduler_and_finds_one_that_stutters(scheduler: Scheduler, tmp_path: Path) -> None:
-    """Three runs of 80 s: two of the same, and one in which the scheduler stands still for 0.1 s of every 0.6 s."""
+def test_compare_passes_the_same_scheduler_and_finds_a_stalling_one(scheduler: Scheduler, tmp_path: Path) -> None:
+    """There are three runs of 80 s: two are alike, and in one the scheduler stalls for 0.1 s of every 0.6 s."""
     folders = {}
     for name in ("a", "same", "stutters"):
         done = threading.Event()

@@ -1,4 +1,4 @@
-"""-T and -E: a user class that they leave without a task is left out; an unknown tag is refused in a line."""
+"""-T and -E: a user class without a remaining task is left out; an unknown tag is refused in one line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Node:
         (["beat"], ["slow"], []),
     ],
 )
-def test_classes_without_a_task_left_are_left_out(tags: list[str], exclude: list[str], left: list[Any]) -> None:
+def test_classes_without_a_remaining_task_are_left_out(tags: list[str], exclude: list[str], left: list[Any]) -> None:
     assert left_by_tags([Caller, Node], tags, exclude) == left
 
 
@@ -48,6 +48,6 @@ def test_a_tag_that_no_task_has_is_refused_in_a_line(tags: list[str]) -> None:
     assert str(refused.value) == "-T foo: there is no such tag: there are beat, nested, slow"
 
 
-def test_where_no_task_has_tags_the_line_says_so() -> None:
+def test_tags_without_tagged_tasks_are_reported() -> None:
     with pytest.raises(ConfigError, match="no task of this load test has tags"):
         left_by_tags([SimpleNamespace(tasks=[task()])], ["foo"], [])

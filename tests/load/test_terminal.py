@@ -1,4 +1,4 @@
-"""What a server answers never acts on the terminal of a load run."""
+"""Text from a server never controls the terminal of a load run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the users of a process share: who is who in the whole run, and what one is told of it."""
+"""State shared by the users of a process: their identities in the whole run, and their statistics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ work_s = 0.1
 
 
 class Requests:
-    """Locust's event of requests: remembers what it was told."""
+    """Locust's event of requests; it records its calls."""
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
@@ -58,7 +58,7 @@ def begun(context: Context) -> Traffic:
     return traffic
 
 
-def test_a_node_takes_the_number_of_one_that_has_left_the_lowest_first() -> None:
+def test_a_node_takes_the_lowest_free_number() -> None:
     traffic = begun(context())
     assert [traffic.enter("node") for _ in range(4)] == [0, 1, 2, 3]
     traffic.leave("node", 2)
@@ -78,7 +78,7 @@ def test_names_differ_between_workers_kinds_and_runs() -> None:
 
 
 def test_workers_share_the_kinds_of_nodes_and_the_rates_of_a_scenario(tmp_path: Path) -> None:
-    """The master tells its workers how many they are and how many clients there will be; two make up the whole."""
+    """The master sends its workers their number and the number of clients; the shares of two workers add up to all."""
     path = tmp_path / "kinds.toml"
     path.write_text(SCENARIO)
     options = LoadOptions(scenario=str(path))
@@ -93,7 +93,7 @@ def test_workers_share_the_kinds_of_nodes_and_the_rates_of_a_scenario(tmp_path: 
     assert [stream.rate_per_s for stream in workers[0].workload.of_one(workers[0].client_users)] == [0.5]
 
 
-def test_requests_are_told_to_locust_in_ms_with_a_word_for_a_failure() -> None:
+def test_requests_are_reported_to_locust_in_ms_with_a_reason_for_failures() -> None:
     run = context()
     traffic = begun(run)
     assert traffic_of(run.environment) is traffic
@@ -106,7 +106,7 @@ def test_requests_are_told_to_locust_in_ms_with_a_word_for_a_failure() -> None:
     ]
 
 
-def test_jobs_under_way_are_counted_for_the_end_of_the_run() -> None:
+def test_open_jobs_are_counted_for_the_end_of_the_run() -> None:
     traffic = begun(context())
     STATE.start()
     try:
@@ -121,7 +121,7 @@ def test_jobs_under_way_are_counted_for_the_end_of_the_run() -> None:
         STATE.start()
 
 
-def test_doors_are_those_of_the_host() -> None:
+def test_the_endpoints_are_those_of_the_host() -> None:
     traffic = begun(context())
     assert traffic.door("/ws/node") == "ws://127.0.0.1:5010/ws/node"
     assert traffic.host == "http://127.0.0.1:5010"
@@ -133,13 +133,13 @@ def test_results_are_checked_to_the_byte_only_when_all_nodes_are_ours() -> None:
     assert not begun(context(options=LoadOptions(nodes=0))).answers_are_ours
 
 
-def test_a_workload_that_can_not_be_ends_the_start() -> None:
+def test_an_invalid_workload_ends_the_start() -> None:
     with pytest.raises(ConfigError, match="no scenario"):
         begun(context(options=LoadOptions(scenario="nothing")))
 
 
-def test_users_that_are_killed_while_they_connect_give_their_place_back() -> None:
-    """Locust kills users in any state; the semaphore of `threading`, as gevent patches it, loses places then."""
+def test_users_killed_while_connecting_release_their_place() -> None:
+    """Locust kills users in any state; the semaphore of `threading`, as patched by gevent, then loses places."""
     places = begun(context()).connecting
     connected = []
 
@@ -155,7 +155,7 @@ def test_users_that_are_killed_while_they_connect_give_their_place_back() -> Non
     assert [places.acquire(blocking=False) for _ in range(CONNECTING_MAX + 1)] == [True] * CONNECTING_MAX + [False]
 
 
-def test_each_test_is_counted_from_nothing() -> None:
+def test_counts_of_each_test_begin_at_zero() -> None:
     traffic = begun(context())
     traffic.counts.arrived(0.5, True)
     traffic.counts.dropped()

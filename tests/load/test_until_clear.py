@@ -1,5 +1,6 @@
-"""A run ends once the verdict on memory stays clear, not before its least time, and never on doubt. A leak that no
-count names is named before a run ends, if there is time for that.
+"""A run ends once the memory verdict stays clear, not before its minimum time, and never while it is unclear.
+
+A leak that no count shows is named before the run ends, if there is time for it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ NAMING_S = 30.0
 
 
 class Run:
-    """A run with a memory watch whose verdicts and clock are set by hand; each look finds a new reading."""
+    """A run with a memory watch whose verdicts and clock the test sets; each look finds a new reading."""
 
     naming_s = NAMING_S
 
@@ -55,14 +56,14 @@ class Run:
         return bool(self.named_s) and self.now_s < self.named_s[0] + NAMING_S
 
     def looks(self, *verdicts: str) -> list[bool]:
-        """Look once for each verdict, a second and a reading later."""
+        """Look once for each verdict, with a second and a reading in between."""
         may_end = []
         for self.verdict in verdicts:
             may_end.append(self.until_clear.look())
         return may_end
 
     def goes_on(self, patience_s: float = 20.0) -> None:
-        """Let it look by itself until it looks no more."""
+        """Let it look until it stops by itself."""
         self.until_clear.start()
         thread = self.until_clear._thread
         assert thread is not None
@@ -82,19 +83,19 @@ def test_a_verdict_that_stays_clear_ends_the_run(verdict: str) -> None:
     assert Run().looks(*["unclear"] * 5, *[verdict] * CLEAR_LOOKS) == [False] * (4 + CLEAR_LOOKS) + [True]
 
 
-def test_doubt_never_ends_it() -> None:
+def test_an_unclear_verdict_never_ends_a_run() -> None:
     assert not any(Run().looks(*["unclear"] * 100))
 
 
-def test_one_that_changes_its_mind_has_to_begin_again() -> None:
+def test_a_changed_verdict_starts_the_wait_again() -> None:
     assert not any(Run().looks(*["leak", "no leak", "unclear", "no leak"] * 20))
 
 
-def test_it_lasts_as_long_as_it_was_told_to() -> None:
+def test_a_run_lasts_its_minimum_time() -> None:
     assert Run(least_s=10).looks(*["leak"] * 12).index(True) == 9
 
 
-def test_looking_twice_at_one_reading_is_no_more_evidence() -> None:
+def test_two_looks_at_one_reading_count_once() -> None:
     run = Run()
     run.looks("leak")
     one = run.report()
@@ -104,7 +105,7 @@ def test_looking_twice_at_one_reading_is_no_more_evidence() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_it_ends_the_run_by_itself_and_names_nothing_that_has_a_name() -> None:
+def test_a_named_leak_ends_the_run_without_naming_lines() -> None:
     run = Run()
     run.verdict = "leak"
     run.goes_on()
@@ -113,7 +114,7 @@ def test_it_ends_the_run_by_itself_and_names_nothing_that_has_a_name() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_end_waits_for_the_naming_of_a_leak_that_nothing_names() -> None:
+def test_the_end_waits_for_the_naming_of_an_unnamed_leak() -> None:
     run = Run()
     run.verdict, run.kind = "leak", "objects"
     run.goes_on()
@@ -130,7 +131,7 @@ def test_a_run_whose_time_is_too_short_for_the_naming_ends_at_once() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_whoever_stops_it_while_a_leak_is_named_is_not_kept_waiting() -> None:
+def test_a_stop_during_the_naming_is_not_delayed() -> None:
     run = Run()
     run.verdict, run.kind, run.second_a_look = "leak", "objects", 0.001
     run.until_clear.start()
@@ -145,7 +146,7 @@ def test_whoever_stops_it_while_a_leak_is_named_is_not_kept_waiting() -> None:
 @pytest.mark.parametrize(
     ("lasts_s", "from_s", "to_s"), [(600.0, 600 - 20 - NAMING_S, 600 - NAMING_S), (math.inf, 0, 9)]
 )
-def test_a_run_of_fixed_time_names_a_leak_at_its_end_and_one_without_an_end_at_once(
+def test_a_leak_is_named_at_the_end_of_a_fixed_time_or_at_once_without_one(
     lasts_s: float, from_s: float, to_s: float
 ) -> None:
     run = Run(least_s=0, lasts_s=lasts_s)
@@ -166,7 +167,7 @@ def test_a_run_of_fixed_time_without_a_leak_names_nothing() -> None:
 
 
 def tick(run: Run) -> Callable[[], float]:
-    """Return a clock that goes on by half a second whenever it is read."""
+    """Return a clock that advances by half a second at each reading."""
 
     def seconds() -> float:
         run.now_s += 0.5
@@ -175,7 +176,7 @@ def tick(run: Run) -> Callable[[], float]:
     return seconds
 
 
-def test_nobody_looks_at_a_run_that_neither_ends_nor_may_be_slowed_by_a_naming() -> None:
+def test_no_watcher_runs_when_neither_end_nor_naming_is_wanted() -> None:
     run = Run(least_s=0, may_name=False)
     run.until_clear.start()
     assert run.until_clear._thread is None

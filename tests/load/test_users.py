@@ -1,4 +1,4 @@
-"""Users of every kind against real schedulers: one in order, with tokens and TLS; one that lies; one that crashes."""
+"""Users of every kind against real schedulers: a healthy one with tokens and TLS, a lying one, a crashing one."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ NODES = {"NODE register", "NODE heartbeat", "NODE work"}
 
 
 class Lying(Scheduler):
-    """One that lies in every way that users must notice."""
+    """A scheduler with every kind of error that users must notice."""
 
     program = (sys.executable, "-m", "tests.load.lying_scheduler")
 
 
 def load(folder: Path, scheduler: Scheduler, *flags: str) -> LocustRun:
-    """Start a run without a page, of users that come at once."""
+    """Start a run without a page, whose users are spawned at once."""
     return LocustRun(folder, "--headless", "-r", "100", "--memory", "off", "--host", scheduler.url, *flags)
 
 
 def operations(report: LoadReport) -> dict[str, int]:
-    """How often each was done, by "type name"."""
+    """Return the number of each operation, by "type name"."""
     return {f"{one.type} {one.name}": one.requests for one in report.operations}
 
 
 def errors(report: LoadReport) -> dict[str, int]:
-    """How often each went wrong, by "type name: reason"."""
+    """Return the number of each failure, by "type name: reason"."""
     return {f"{one.type} {one.name}: {one.reason}": one.count for one in report.errors}
 
 
 def test_all_kinds_of_users_with_tokens_and_tls(tmp_path: Path) -> None:
-    """Clients of three kinds, nodes, and users that misbehave: no failure, and each job has its one right result.
+    """Clients of three kinds, nodes, and misbehaving users: no failure, and each job has exactly one right result.
 
-    All that looks at the scheduler meanwhile is let in, too, and no secret is written.
+    The watchers of the scheduler are authorized, too, and no secret is written.
     """
     certificate = make_certificate(tmp_path)
     keys = Keys(tmp_path)
@@ -78,8 +78,8 @@ def test_all_kinds_of_users_with_tokens_and_tls(tmp_path: Path) -> None:
         assert keys.shown_in(written.read_bytes()) == []
 
 
-def test_a_scheduler_that_lies_is_found_out(tmp_path: Path) -> None:
-    """A result that never comes, comes twice or is wrong; too many jobs for a node; a pair that it doesn't serve."""
+def test_a_lying_scheduler_is_found(tmp_path: Path) -> None:
+    """A result is missing, repeated or wrong; a node gets too many jobs, or a pair that it doesn't serve."""
     scheduler = Lying(tmp_path, "memory")
     try:
         with load(
@@ -103,8 +103,8 @@ def test_a_scheduler_that_lies_is_found_out(tmp_path: Path) -> None:
     assert run.report().verdict == "broken"
 
 
-def test_after_a_crash_of_the_scheduler_its_sessions_ask_again(tmp_path: Path) -> None:
-    """It is killed and comes back with nothing: lost connections are told, and every job still has one result."""
+def test_after_a_crash_of_the_scheduler_sessions_submit_again(tmp_path: Path) -> None:
+    """It is killed and restarted without its state: lost connections are counted, every job has one result."""
     scheduler = Scheduler(tmp_path, "memory")
     try:
         flags = ("-u", "10", "-t", "7s", "--rate-per-user", "2", "--http-share", "0", "--work-ms", "200")
@@ -154,11 +154,11 @@ retries = 100
 """
 
 
-def test_a_scenario_is_played_while_its_nodes_come_and_go(tmp_path: Path) -> None:
-    """What is refused for now is submitted again: three unfinished jobs are allowed, and bursts of five get done.
-    Some are cancelled by their clients, and end as that.
+def test_a_scenario_is_played_with_changing_nodes(tmp_path: Path) -> None:
+    """Temporarily rejected jobs are submitted again: three unfinished jobs are allowed, and bursts of five are
+    completed. Clients cancel some jobs, which end as cancelled.
 
-    Nodes leave in good order or not, and come back as other processes; no job is lost by it.
+    Nodes leave in good order or not, and return as other processes; no job is lost.
     """
     scenario = tmp_path / "retries.toml"
     scenario.write_text(SCENARIO)

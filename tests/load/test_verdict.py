@@ -1,4 +1,4 @@
-"""What a run comes to: broken before unclear, and no evidence is never a pass."""
+"""The verdict of a run: broken takes precedence over unclear, and a run without evidence never passes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from voxpool.sim.report.report import Check, Outcome
 
 
 def evidence(**more: Any) -> Evidence:
-    """Of a run without a fault, but for `more`."""
+    """Return the evidence of a run without a fault, changed by `more`."""
     return Evidence(**{"results": 400, "expected": [failures(0)], **more})
 
 
 def failures(percent: float, limit: float = 0, note: str = "", clear: bool = True) -> Check:
-    """The check of an expectation of failures."""
+    """Return the check of an expectation of failures."""
     return Check("failures", clear and percent <= limit, percent, f"<= {limit:g} %", clear, unit="%", note=note)
 
 
@@ -32,7 +32,7 @@ def watched(verdict: str) -> WatchReport:
 
 
 def memory(verdict: str) -> dict[str, Any]:
-    """Return the evidence of a memory watch that came to `verdict`."""
+    """Return the evidence of a memory watch with this `verdict`."""
     check, unclear = memory_check(watched(verdict), "memory")
     return {"memory": check, "unclear": unclear}
 
@@ -75,13 +75,13 @@ def test_the_verdict_and_its_exit_code(given: Evidence, outcome: Outcome, code: 
 
 @pytest.mark.parametrize("gate", ["load", "memory", "all"])
 @pytest.mark.parametrize("more", [{}, FAILED, {"exceptions": 3}, {"expected": []}])
-def test_without_a_result_there_is_no_evidence_whatever_decides(gate: Any, more: dict[str, Any]) -> None:
-    """Connects and heartbeats are no evidence, and failed ones are none either."""
+def test_without_a_result_there_is_no_evidence_for_any_gate(gate: Any, more: dict[str, Any]) -> None:
+    """Connects and heartbeats are no evidence, and failed ones are not either."""
     verdict = judge(evidence(gate=gate, **memory("no leak"), **NONE, **more))
     assert (verdict.exit_code, verdict.why) == (2, "no job ended: none was sent")
 
 
-def test_a_scheduler_that_went_away_before_the_first_result_is_broken_all_the_same() -> None:
+def test_a_scheduler_lost_before_the_first_result_is_broken() -> None:
     verdict = judge(evidence(gone="it went away after 1 s", **NONE))
     assert (verdict.exit_code, verdict.why) == (1, "it went away after 1 s")
 
@@ -114,8 +114,8 @@ def test_a_scheduler_that_went_away_before_the_first_result_is_broken_all_the_sa
         ("memory", "leak", NONE, 1),
     ],
 )
-def test_what_decides_is_the_gate(gate: Any, found: str, more: dict[str, Any], code: int) -> None:
-    """A leak is 1 always; with the gate on memory nothing else is, and whatever casts doubt on "no leak" is 2."""
+def test_the_gate_decides(gate: Any, found: str, more: dict[str, Any], code: int) -> None:
+    """A leak is always 1; with the memory gate nothing else is, and doubt about "no leak" is 2."""
     assert judge(evidence(gate=gate, **memory(found) | more)).exit_code == code
 
 
@@ -131,7 +131,7 @@ def test_what_decides_is_the_gate(gate: Any, found: str, more: dict[str, Any], c
         ({"gone": "it went away"}, 1),
     ],
 )
-def test_a_generator_at_its_limit_makes_unclear_what_it_may_have_caused(more: dict[str, Any], code: int) -> None:
+def test_a_generator_at_its_limit_makes_its_effects_unclear(more: dict[str, Any], code: int) -> None:
     verdict = judge(evidence(generator_limits=BUSY, **more))
     assert verdict.exit_code == code
     if code == 2:
@@ -164,13 +164,13 @@ def test_memory_is_no_check_unless_it_decides() -> None:
     ("sent", "accepted", "says"),
     [(0, 0, "none was sent: raise -u"), (7, 0, "7 sent, none accepted"), (7, 6, "6 accepted: look at GET /v1/pools")],
 )
-def test_a_run_without_results_says_where_to_look(sent: int, accepted: int, says: str) -> None:
+def test_a_run_without_results_gives_hints(sent: int, accepted: int, says: str) -> None:
     nothing = {"completed": 0, "failed": 0, "cancelled": 0, "rejected": 0, "lost": 0, "twice": 0, "wrong": 0}
     arrivals = Arrivals(intended=sent, sent=sent, late=0, dropped=0, late_ms=100, lag_s=None)
     assert where_to_look(Jobs(submitted=accepted, **nothing), arrivals).startswith(says)
 
 
-def test_what_users_died_of_is_told_the_commonest_first_and_no_more_than_fits() -> None:
+def test_crashes_of_users_are_listed_by_frequency_up_to_a_limit() -> None:
     rows = [
         {"count": count, "msg": f"no room for {count}", "traceback": '  File "nodes.py", line 7, in beat\n    beat()\n'}
         for count in range(1, ERRORS_SHOWN + 3)

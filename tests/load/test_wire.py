@@ -1,4 +1,4 @@
-"""One WebSocket of a user, against a server of `websockets` itself: frames, pings, ends, and what never began."""
+"""One WebSocket of a user, against a server of `websockets` itself: frames, pings, closes, and failed handshakes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE_S = 10.0
 
 @contextmanager
 def server(handle: Callable[[ServerConnection], None]) -> Iterator[str]:
-    """A server that does `handle` with each connection; yields its URL."""
+    """Run a server that calls `handle` for each connection; yield its URL."""
     with serve(handle, "127.0.0.1", 0, compression=None) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
@@ -45,7 +45,7 @@ def opened(handle: Callable[[ServerConnection], None], binary: bool = False) -> 
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_messages_go_both_ways_in_the_encoding_asked_for(binary: bool) -> None:
+def test_messages_are_exchanged_in_the_requested_encoding(binary: bool) -> None:
     heard: list[str | bytes] = []
 
     def handle(connection: ServerConnection) -> None:
@@ -68,7 +68,7 @@ def test_a_message_in_fragments_is_one() -> None:
         assert wire.receive(PATIENCE_S) == Accepted("r", "j")
 
 
-def test_pings_are_answered_while_it_reads_and_its_own_are_told() -> None:
+def test_pings_are_answered_during_reads_and_own_pings_are_measured() -> None:
     answered = threading.Event()
 
     def handle(connection: ServerConnection) -> None:
@@ -87,7 +87,7 @@ def test_pings_are_answered_while_it_reads_and_its_own_are_told() -> None:
         assert pongs == [b"mine"]
 
 
-def test_nothing_in_time_is_a_time_out_and_the_connection_goes_on() -> None:
+def test_a_read_without_a_message_times_out_and_the_connection_stays() -> None:
     def handle(connection: ServerConnection) -> None:
         connection.recv(PATIENCE_S)
         connection.send('{"type": "accepted", "request_id": "r", "job_id": "j"}')
@@ -99,13 +99,13 @@ def test_nothing_in_time_is_a_time_out_and_the_connection_goes_on() -> None:
         assert wire.receive(PATIENCE_S) == Accepted("r", "j")
 
 
-def test_the_other_ends_goodbye_is_told_with_its_code() -> None:
+def test_a_close_of_the_other_end_is_reported_with_its_code() -> None:
     with opened(lambda connection: connection.close(1008, "no")) as wire, pytest.raises(Closed) as closed:
         wire.receive(PATIENCE_S)
     assert (closed.value.code, closed.value.reason) == (1008, "no")
 
 
-def test_an_end_without_a_goodbye_is_1006() -> None:
+def test_an_end_without_a_close_frame_is_1006() -> None:
     def handle(connection: ServerConnection) -> None:
         connection.socket.shutdown(socket.SHUT_RDWR)
 
@@ -117,7 +117,7 @@ def test_an_end_without_a_goodbye_is_1006() -> None:
             wire.send(Hello())
 
 
-def test_its_goodbye_reaches_the_other_end() -> None:
+def test_its_close_frame_reaches_the_other_end() -> None:
     codes: list[int] = []
     done = threading.Event()
 
@@ -134,7 +134,7 @@ def test_its_goodbye_reaches_the_other_end() -> None:
     assert codes == [1000]
 
 
-def test_who_reads_wakes_up_when_it_is_released() -> None:
+def test_a_release_wakes_up_the_reader() -> None:
     with opened(lambda connection: connection.recv(PATIENCE_S)) as wire:  # type: ignore[arg-type]
         ended: list[int] = []
 
@@ -151,8 +151,8 @@ def test_who_reads_wakes_up_when_it_is_released() -> None:
         assert ended == [1006]
 
 
-def test_what_is_no_websocket_is_said(unused_port: int) -> None:
-    """Nobody there; somebody who speaks something else; somebody who says no."""
+def test_a_failed_handshake_is_reported(unused_port: int) -> None:
+    """There is no server; a server of another protocol; a server that refuses."""
     with pytest.raises(NotOpened, match="refused"):
         Wire.open(f"ws://127.0.0.1:{unused_port}", to_client, binary=False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -169,7 +169,7 @@ def test_what_is_no_websocket_is_said(unused_port: int) -> None:
         thread.join()
 
 
-def test_a_status_of_http_is_told() -> None:
+def test_an_http_status_is_reported() -> None:
     with serve(
         lambda connection: None,
         "127.0.0.1",
@@ -192,8 +192,8 @@ def unused_port() -> int:
     return port
 
 
-def test_what_comes_with_the_answer_to_the_handshake_is_not_lost() -> None:
-    """A message and a goodbye in the same piece: the connection was opened, all the same."""
+def test_data_after_the_handshake_answer_are_not_lost() -> None:
+    """A message and a close frame arrive in the same piece; the connection was opened all the same."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:

@@ -1,4 +1,4 @@
-"""What a load test asks for, made of a scenario or of plain options, and what is each user's share of it."""
+"""The workload of a load test, from a scenario or from plain options, and the share of each user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TWO_STREAMS = {
 
 
 def test_plain_options_give_each_client_user_its_rate() -> None:
-    """200 users of 0.5 jobs a second ask for 100 a second, whichever pairs they are for."""
+    """200 users of 0.5 jobs a second submit 100 a second, whatever their pairs."""
     workload = plain(pairs=["zh:en", "en:zh"], rate_per_user=0.5, nodes=20, slots=2)
     assert workload.rate_per_s(200) == 100
     assert [stream.rate_per_s for stream in workload.of_one(200)] == [0.25, 0.25]
@@ -50,8 +50,8 @@ def test_a_scenario_is_played_by_any_number_of_users_at_its_own_rate() -> None:
     assert (workload.seed, workload.duration_s, workload.name) == (5, 60, "two")
 
 
-def test_the_nodes_of_a_scenario_are_dealt_out_group_by_group() -> None:
-    """The third node is the slow one; a fourth begins again with the first kind."""
+def test_the_nodes_of_a_scenario_are_assigned_group_by_group() -> None:
+    """The third node is the slow one; a fourth starts again with the first kind."""
     workload = of_scenario(parse_scenario(TWO_STREAMS, "here"))
     kinds = [workload.node(index) for index in range(4)]
     assert [kind.slots for kind in kinds] == [3, 3, 1, 3]
@@ -69,7 +69,7 @@ def test_every_pair_has_a_node_and_no_node_too_many_pairs(pairs: int, nodes: int
     assert all(len(kind) == len(set(kind)) for kind in served)
 
 
-def test_what_can_not_be_is_said_in_one_line(tmp_path: Path) -> None:
+def test_an_invalid_workload_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="2 nodes can't serve 1200 pairs"):
         plain(pairs=[f"p{k}:en" for k in range(1200)], nodes=2)
     with pytest.raises(ConfigError, match="at least one"):

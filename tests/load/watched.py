@@ -1,4 +1,4 @@
-"""A real scheduler under a steady load with the memory watch beside it, for tests and measurements of the verdict."""
+"""A real scheduler under a steady load with a memory watch, for tests and measurements of the verdict."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ SETTINGS = ("--cleanup-interval-s", f"{INTERVAL_S:g}", "--retention-s", f"{RETEN
 
 
 class LeakyServer(Scheduler):
-    """One that keeps `leaked_bytes` of each job."""
+    """A scheduler that keeps `leaked_bytes` of each job."""
 
     leaked_bytes: ClassVar[float] = 0.0
 
     @property
     def program(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What is run."""
+        """The program to run."""
         return (sys.executable, "-m", "tests.load.leaky_server", f"{self.leaked_bytes:g}")
 
 
 def leaking(bytes_a_job: float) -> type[LeakyServer]:
-    """Return a scheduler that keeps so much of each job; 0 = production's own."""
+    """Return a scheduler that keeps `leaked_bytes` of each job; 0 = production's own."""
     return type(f"Leaks{bytes_a_job:g}", (LeakyServer,), {"leaked_bytes": bytes_a_job})
 
 
@@ -59,19 +59,19 @@ def watch(url: str, **options: Any) -> Iterator[Watch]:
 
 
 def until_clear(made: Watch, patience_s: float, is_enough: Callable[[WatchReport], bool]) -> WatchReport:
-    """Return the report as soon as it is enough; the last one when that takes longer than `patience_s`."""
+    """Return the report as soon as `enough` holds; after `patience_s` the last one."""
     with contextlib.suppress(AssertionError):
         wait_until(lambda: is_enough(made.report()), patience_s)
     return made.report()
 
 
 def clear_after(readings: int) -> Callable[[WatchReport], bool]:
-    """Return what holds once `readings` are judged and the verdict is clear."""
+    """Return a condition: `readings` are judged and the verdict is clear."""
     return lambda report: report.finding.readings >= readings and report.finding.verdict != "unclear"
 
 
 def measured(folder: Path, bytes_a_job: float, readings: int, patience_s: float, **options: Any) -> WatchReport:
-    """Return what the watch, made with `options`, says of a scheduler with a planted leak."""
+    """Return the report of a watch, made with `options`, on a scheduler with a planted leak."""
     server = leaking(bytes_a_job)(folder, "memory", *SETTINGS)
     try:
         with steady_load(server.url), watch(server.url, **options) as made:

@@ -1,1 +1,1 @@
-"""The scripts of lua/, one at a time."""
+"""Tests of the scripts of lua/, one script at a time."""

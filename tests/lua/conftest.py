@@ -12,14 +12,14 @@ from tests.lua.desk import Desk
 
 @pytest.fixture(scope="session")
 def sides() -> Iterator[Sides]:
-    """The stores; one that no test asks for isn't started."""
+    """The stores; a store is started at its first use."""
     with Sides() as opened:
         yield opened
 
 
 @pytest.fixture(params=STORES)
 def desk(sides: Sides, request: pytest.FixtureRequest) -> Desk:
-    """An empty store, and a caller of scripts with the defaults of a quiet test."""
+    """An empty store, and a caller of scripts with default arguments."""
     side = sides[request.param]
     side.clear()
     return Desk(side)

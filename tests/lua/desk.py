@@ -1,4 +1,4 @@
-"""A caller of the scripts with defaults, so that a test says only what it is about."""
+"""A caller of the scripts with default arguments, so that a test only gives the relevant ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAIR = "zh:en"
 
 
 class Desk:
-    """Each method is one script, called once; `now_ms` stands until a test moves it."""
+    """Each method calls one script once; `now_ms` is constant until a test changes it."""
 
     def __init__(self, side: Side) -> None:
         self._side = side
@@ -33,7 +33,7 @@ class Desk:
         return self._side.dump()
 
     def family(self, name: str) -> list[str]:
-        """Return the members of a family, in order."""
+        """Return the members of a sorted set, in order."""
         return [member for member, _ in self.dump().get(name, [])]
 
     def register(
@@ -65,23 +65,23 @@ class Desk:
         )
 
     def heartbeat(self, *beats: tuple[str, str]) -> list[str]:
-        """Renew leases: (node, generation) each."""
+        """Renew leases of (node, generation) pairs."""
         return self.call(scripts.heartbeat(self.now_ms, LEASE_MS, beats))
 
     def offline(self, node: str, generation: str = "g-1", lapsed: bool = False) -> list[str]:
-        """Take a node away; `lapsed` = only if its lease has ended."""
+        """Remove a node; with `lapsed` only if its lease has expired."""
         return self.call(scripts.node_offline(node, generation, self.now_ms if lapsed else None))
 
     def drain(self, node: str, flag: str = "d", on: bool = True, generation: str = "g-1") -> list[str]:
-        """Set or take a flag."""
+        """Set or clear the drain flag."""
         return self.call(scripts.drain_node(node, generation, flag, on))
 
     def want(self, reservation: str, pair: str = PAIR, prefer: str = "", avoid: Sequence[str] = ()) -> Want:
-        """Return what select asks for one attempt."""
+        """Return the arguments of select for one attempt."""
         return Want(reservation, pair, self.now_ms + RESERVATION_MS, prefer, tuple(avoid))
 
     def select_all(self, *wants: Want, choices: int = 2, removals_max: int = 1000) -> list[tuple[str, str]]:
-        """Select for a batch; (node, generation) each."""
+        """Select for a batch; return (node, generation) for each."""
         self._seed = self._seed * 48271 % (2**31 - 1)
         answer = self.call(scripts.select_node(self.now_ms, self._seed, choices, removals_max, wants))
         return list(zip(answer[::2], answer[1::2], strict=True))
@@ -97,11 +97,11 @@ class Desk:
         return self.call(scripts.release_job(reservations))
 
     def expire(self, limit: int = 100) -> list[str]:
-        """Free what is due."""
+        """Free attempts that are due."""
         return self.call(scripts.expire_reservations(self.now_ms, limit))
 
     def lapsed(self, limit: int = 100) -> list[str]:
-        """List nodes whose lease has ended."""
+        """List nodes whose lease has expired."""
         return self.call(scripts.lapsed_nodes(self.now_ms, limit))
 
     def damage(self, name: str, node: str) -> None:

@@ -1,4 +1,4 @@
-"""The draw is fair, two draws are two nodes, and a choice costs the same number of commands at any size."""
+"""The draw is fair, two draws are two different nodes, and a choice costs the same number of commands at any size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEED_MAX = 2**31 - 2
 
 
 class Pool:
-    """`nodes` nodes of one pair on a memory store (the contract test says that the others answer the same)."""
+    """`nodes` nodes of one pair on a memory store (by the contract test the others answer the same)."""
 
     def __init__(self, nodes: int, slots: int = 2) -> None:
         self.store = MemoryStore()
@@ -52,7 +52,7 @@ def chi_square_a_degree(counts: Counter[str], cells: int) -> float:
 @pytest.mark.parametrize("nodes", [3, 100, 1_000])
 @pytest.mark.parametrize("choices", [1, 2])
 def test_idle_nodes_are_drawn_evenly(nodes: int, choices: int) -> None:
-    """SRANDMEMBER gave the busiest node up to twice its share; a rank by Park and Miller doesn't."""
+    """SRANDMEMBER gave the busiest node up to twice its share; a rank by Park and Miller does not."""
     pool = Pool(nodes)
     drawn: Counter[str] = Counter()
     for _ in range(20_000):
@@ -64,7 +64,7 @@ def test_idle_nodes_are_drawn_evenly(nodes: int, choices: int) -> None:
 
 
 def test_the_draw_stays_even_when_half_of_the_pool_is_dead() -> None:
-    """What is removed doesn't favour its neighbours."""
+    """The removal of an entry does not favour its neighbours."""
     drawn: Counter[str] = Counter()
     for round_number in range(40):
         pool = Pool(100)
@@ -80,8 +80,8 @@ def test_the_draw_stays_even_when_half_of_the_pool_is_dead() -> None:
     assert abs(chi_square_a_degree(drawn, 50) - 1) < 4 * (2 / 49) ** 0.5
 
 
-def test_two_choices_are_two_nodes() -> None:
-    """With two nodes the less loaded one is always seen, so they differ by one at most."""
+def test_two_choices_are_two_different_nodes() -> None:
+    """With two nodes the less loaded one is always drawn, so they differ by one at most."""
     pool = Pool(2, slots=1000)
     load: Counter[str] = Counter()
     for _ in range(500):
@@ -101,7 +101,7 @@ def test_two_choices_keep_the_load_even() -> None:
 
 
 def test_a_choice_costs_the_same_commands_at_any_size() -> None:
-    """Counted one by one: nothing depends on how many nodes there are."""
+    """Commands are counted one by one: their number does not depend on the number of nodes."""
     costs = set()
     for nodes in (10, 1_000, 100_000):
         pool = Pool(nodes)
@@ -115,7 +115,7 @@ def test_a_choice_costs_the_same_commands_at_any_size() -> None:
     assert costs == {(14, 6)}
 
 
-def test_removing_is_paid_for_by_coming_in() -> None:
+def test_removals_cost_no_more_than_insertions() -> None:
     """In a pool that is nearly full all the time, the mean stays near that of an idle one."""
     pool = Pool(1_000, slots=1)
     chance = random.Random(3)

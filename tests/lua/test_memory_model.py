@@ -1,4 +1,4 @@
-"""The model of Redis says no to what it doesn't know, instead of answering something else than a server would."""
+"""The model of Redis rejects what it does not support, instead of giving another answer than a server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOW_MS = 1_700_000_000_000
 
 
 def run(body: str, *args: str) -> list[str]:
-    """Run a script of one's own on an empty store."""
+    """Run a script of the test on an empty store."""
     store = MemoryStore({"probe": ScriptSource("", body)})
     return store.run_now([ScriptCall("probe", list(args))])[0]
 
@@ -40,18 +40,18 @@ def run(body: str, *args: str) -> list[str]:
         ("return nil + 1", "attempt to perform arithmetic"),
     ],
 )
-def test_what_it_does_not_know_fails_and_names_it(body: str, says: str) -> None:
+def test_unsupported_features_fail_by_name(body: str, says: str) -> None:
     with pytest.raises(ScriptFailed, match=says):
         run(body)
 
 
-def test_a_script_that_is_not_there_fails() -> None:
+def test_an_unknown_script_fails() -> None:
     with pytest.raises(ScriptFailed, match="there is no script nothing"):
         MemoryStore().run_now([ScriptCall("nothing", [])])
 
 
 def test_numbers_become_text_as_in_redis() -> None:
-    """Whole numbers without a point, others with 17 digits."""
+    """Integers are printed without a point, other numbers with 17 digits."""
     body = """
     redis.call('HSET', KEYS[2], 'a', 1700000045000)
     redis.call('ZADD', KEYS[1], 1700000045000.5, 'b')
@@ -62,7 +62,7 @@ def test_numbers_become_text_as_in_redis() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3_999, 4_001, 20_000])
-def test_answers_of_any_length_come_through(count: int) -> None:
+def test_answers_of_any_length_are_returned(count: int) -> None:
     body = "local out = {} for i = 1, tonumber(ARGV[1]) do out[i] = 'item-' .. i end return out"
     assert run(body, str(count)) == [f"item-{i}" for i in range(1, count + 1)]
 
@@ -84,7 +84,7 @@ def test_two_stores_have_nothing_in_common() -> None:
 
 
 def test_luajit_stays_luajit_beside_another_lua() -> None:
-    """fakeredis loads Lua 5.1 with symbols for everybody; ours must not be bound to them."""
+    """fakeredis loads Lua 5.1 with global symbols; ours must not be bound to them."""
     code = "import fakeredis; from voxpool.scheduler.stores.memory import MemoryStore; MemoryStore()"
     subprocess.run([sys.executable, "-c", code], check=True)
 

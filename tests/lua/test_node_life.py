@@ -1,19 +1,19 @@
-"""heartbeat, node_offline, drain_node and lapsed_nodes: how a node lives on and how it goes."""
+"""heartbeat, node_offline, drain_node and lapsed_nodes: how a node stays registered and how it is removed."""
 
 from __future__ import annotations
 
 from tests.lua.desk import LEASE_MS, NOW_MS, Desk
 
 
-def test_beats_are_answered_one_by_one(desk: Desk) -> None:
+def test_heartbeats_are_answered_one_by_one(desk: Desk) -> None:
     for node in ("a", "b", "c"):
         desk.register(node)
     desk.offline("b")
     assert desk.heartbeat(("a", "g-1"), ("b", "g-1"), ("c", "g-0")) == ["OK", "UNKNOWN", "REPLACED"]
 
 
-def test_a_beat_makes_the_lease_longer_and_never_shorter(desk: Desk) -> None:
-    """Also when the clock of one scheduler is behind that of another."""
+def test_a_heartbeat_never_shortens_the_lease(desk: Desk) -> None:
+    """Also when the clock of one scheduler is behind the clock of another."""
     desk.register("n")
     desk.now_ms += 5_000
     desk.heartbeat(("n", "g-1"))
@@ -23,8 +23,8 @@ def test_a_beat_makes_the_lease_longer_and_never_shorter(desk: Desk) -> None:
     assert desk.dump()["leases"] == [("n", str(NOW_MS + 5_000 + LEASE_MS))]
 
 
-def test_a_beat_after_the_end_of_the_lease_revives_nobody(desk: Desk) -> None:
-    """It has been removed of the pools, or may have been: it must register again."""
+def test_a_heartbeat_after_the_end_of_the_lease_is_refused(desk: Desk) -> None:
+    """The node may have been removed from the pools: it must register again."""
     desk.register("n")
     desk.now_ms += LEASE_MS - 1
     assert desk.heartbeat(("n", "g-1")) == ["OK"]
@@ -32,8 +32,8 @@ def test_a_beat_after_the_end_of_the_lease_revives_nobody(desk: Desk) -> None:
     assert desk.heartbeat(("n", "g-1")) == ["UNKNOWN"]
 
 
-def test_a_lapse_is_judged_once_whatever_the_clocks_say(desk: Desk) -> None:
-    """A clock ahead found it lapsed and threw it out; a clock behind must not keep it alive out of the pools."""
+def test_a_lapse_is_decided_once_with_any_clock(desk: Desk) -> None:
+    """A clock ahead found it lapsed and removed it; a clock behind must not keep it registered without its pools."""
     desk.register("n")
     desk.now_ms += LEASE_MS
     desk.select("a|1")
@@ -61,7 +61,7 @@ def test_offline_of_an_old_connection_does_not_touch_the_new_one(desk: Desk) -> 
     assert desk.dump() == before
 
 
-def test_the_sweep_takes_only_what_has_lapsed(desk: Desk) -> None:
+def test_the_sweep_removes_only_lapsed_nodes(desk: Desk) -> None:
     desk.register("n")
     assert desk.offline("n", lapsed=True) == ["ALIVE"]
     desk.now_ms += LEASE_MS - 1
@@ -70,7 +70,7 @@ def test_the_sweep_takes_only_what_has_lapsed(desk: Desk) -> None:
     assert desk.offline("n", lapsed=True) == ["OK"]
 
 
-def test_lapsed_nodes_come_the_longest_dead_first_in_slices(desk: Desk) -> None:
+def test_lapsed_nodes_are_listed_longest_first_in_slices(desk: Desk) -> None:
     for number, node in enumerate(("c", "a", "b")):
         desk.now_ms = NOW_MS + number * 1_000
         desk.register(node, f"g-{node}")
@@ -80,8 +80,8 @@ def test_lapsed_nodes_come_the_longest_dead_first_in_slices(desk: Desk) -> None:
     assert desk.lapsed(limit=1) == ["c", "g-c"]
 
 
-def test_a_lease_of_which_nothing_else_is_left_goes_by_the_sweep(desk: Desk) -> None:
-    """Redis has lost a part of the data: the list of leases is the way to find what remains."""
+def test_a_lease_without_a_node_is_removed_by_the_sweep(desk: Desk) -> None:
+    """Redis has lost a part of the data; the leases lead to what is left."""
     desk.register("n")
     desk.select("a|1")
     desk.damage("forget_about", "n")
@@ -103,7 +103,7 @@ def test_a_node_without_a_lease_is_found_by_the_first_draw(desk: Desk) -> None:
     assert desk.lapsed() == ["n", "g-1"]
 
 
-def test_a_draining_node_keeps_what_it_holds_and_gets_no_more(desk: Desk) -> None:
+def test_a_draining_node_keeps_its_jobs_and_gets_no_more(desk: Desk) -> None:
     desk.register("n", slots=2)
     desk.select("a|1")
     assert desk.drain("n") == ["OK"]
@@ -114,7 +114,7 @@ def test_a_draining_node_keeps_what_it_holds_and_gets_no_more(desk: Desk) -> Non
     assert desk.select("b|1") == ("n", "g-1")
 
 
-def test_a_rest_and_a_drain_end_each_for_itself(desk: Desk) -> None:
+def test_a_rest_and_a_drain_end_independently(desk: Desk) -> None:
     desk.register("n")
     desk.drain("n", "d")
     desk.drain("n", "r")
@@ -136,7 +136,7 @@ def test_the_end_of_a_rest_does_not_make_a_full_node_free(desk: Desk) -> None:
 
 
 def test_a_repeated_rest_of_an_old_connection_does_not_touch_the_new_one(desk: Desk) -> None:
-    """Its first answer got lost, and the node has registered again before it is repeated."""
+    """Its first answer was lost, and the node has registered again before the repeat."""
     desk.register("n")
     assert desk.drain("n", "r") == ["OK"]
     desk.register("n", "g-2")
@@ -144,6 +144,6 @@ def test_a_repeated_rest_of_an_old_connection_does_not_touch_the_new_one(desk: D
     assert desk.select("a|1") == ("n", "g-2")
 
 
-def test_a_node_that_nobody_knows_can_not_drain(desk: Desk) -> None:
+def test_an_unknown_node_cannot_drain(desk: Desk) -> None:
     assert desk.drain("n") == ["UNKNOWN"]
     assert desk.dump() == {}

@@ -1,11 +1,11 @@
-"""register_node: a node enters, comes back, is taken over; what it holds is settled."""
+"""register_node: a node registers, returns, is taken over; its reservations are settled."""
 
 from __future__ import annotations
 
 from tests.lua.desk import LEASE_MS, NOW_MS, RESERVATION_MS, Desk
 
 
-def test_a_node_enters_the_pools_of_its_pairs_and_has_a_lease(desk: Desk) -> None:
+def test_a_node_enters_the_pools_of_its_pairs_and_gets_a_lease(desk: Desk) -> None:
     assert desk.register("n", slots=2, pairs=["zh:en", "en:zh"]) == ["OK"]
     assert desk.dump() == {
         "leases": [("n", str(NOW_MS + LEASE_MS))],
@@ -20,7 +20,7 @@ def test_a_node_that_serves_other_pairs_now_leaves_the_old_pools(desk: Desk) -> 
     assert desk.family("capacity") == ["de:en|n", "en:zh|n"]
 
 
-def test_reservations_that_it_does_not_name_are_freed_and_told(desk: Desk) -> None:
+def test_reservations_that_it_does_not_name_are_freed_and_returned(desk: Desk) -> None:
     desk.register("n", slots=3)
     for reservation in ("a|1", "b|1", "c|1"):
         desk.select(reservation)
@@ -28,8 +28,8 @@ def test_reservations_that_it_does_not_name_are_freed_and_told(desk: Desk) -> No
     assert desk.family("reservations") == desk.family("due") == ["b|1"]
 
 
-def test_a_hold_that_it_names_and_nobody_has_is_taken(desk: Desk) -> None:
-    """As after a flush of Redis: it still runs the job."""
+def test_a_reservation_that_it_names_and_nobody_has_is_stored(desk: Desk) -> None:
+    """As after a flush of Redis: the node still runs the job."""
     assert desk.register("n", slots=1, keep=["a|1"]) == ["OK"]
     assert desk.family("held") == ["n|a|1"]
     assert desk.dump()["due"] == [("a|1", str(NOW_MS + RESERVATION_MS))]
@@ -38,7 +38,7 @@ def test_a_hold_that_it_names_and_nobody_has_is_taken(desk: Desk) -> None:
     assert desk.family("capacity") == ["zh:en|n"]
 
 
-def test_a_hold_of_another_node_stays_where_it_is(desk: Desk) -> None:
+def test_a_reservation_of_another_node_is_not_moved(desk: Desk) -> None:
     desk.register("n")
     desk.select("a|1")
     desk.register("m", keep=["a|1"])
@@ -46,7 +46,7 @@ def test_a_hold_of_another_node_stays_where_it_is(desk: Desk) -> None:
 
 
 def test_a_repeat_renews_the_lease_and_changes_nothing_else(desk: Desk) -> None:
-    """Its first answer was lost; meanwhile a job was given to the node. A clock behind does not shorten the lease."""
+    """Its first answer was lost, and the node has got a job since. A clock behind does not shorten the lease."""
     desk.register("n", slots=2)
     desk.select("a|1")
     before = desk.dump()
@@ -57,7 +57,7 @@ def test_a_repeat_renews_the_lease_and_changes_nothing_else(desk: Desk) -> None:
     assert desk.dump() == {**before, "leases": [("n", str(NOW_MS + 1_000 + LEASE_MS))]}
 
 
-def test_a_repeat_after_the_lease_has_ended_brings_it_back_into_the_pools_if_it_has_room(desk: Desk) -> None:
+def test_a_repeat_after_the_lease_adds_it_to_the_pools_if_it_has_room(desk: Desk) -> None:
     desk.register("n", pairs=["zh:en", "en:zh"])
     desk.now_ms += LEASE_MS
     assert desk.select("a|1") == ("", "")
@@ -71,7 +71,7 @@ def test_a_repeat_after_the_lease_has_ended_brings_it_back_into_the_pools_if_it_
     assert desk.family("capacity") == []
 
 
-def test_another_process_does_not_take_a_living_name(desk: Desk) -> None:
+def test_another_process_cannot_take_a_name_in_use(desk: Desk) -> None:
     """The caller may ping the old connection and name the generation that it replaces."""
     desk.register("n", "g-1", process="p")
     assert desk.register("n", "g-2", process="q") == ["TAKEN", "g-1"]
@@ -90,8 +90,8 @@ def test_the_same_process_takes_over_its_own_older_connection(desk: Desk) -> Non
     assert desk.register("n", "g-2", process="p") == ["OK"]
 
 
-def test_draining_outlives_the_connection_of_its_process(desk: Desk) -> None:
-    """A rest doesn't: the new connection names it when it goes on."""
+def test_draining_survives_a_new_connection_of_its_process(desk: Desk) -> None:
+    """A rest does not: the new connection names it if it continues."""
     desk.register("n")
     desk.drain("n", "d")
     desk.drain("n", "r")
@@ -111,7 +111,7 @@ def test_a_node_that_registers_with_a_flag_is_not_drawn(desk: Desk) -> None:
 
 
 def test_lowering_the_slots_evicts_nothing(desk: Desk) -> None:
-    """No reservation is allocated until it is below them again."""
+    """No reservation is allocated until their number is below the slots again."""
     desk.register("n", slots=3)
     for reservation in ("a|1", "b|1", "c|1"):
         desk.select(reservation)
@@ -123,7 +123,7 @@ def test_lowering_the_slots_evicts_nothing(desk: Desk) -> None:
     assert desk.select("d|1") == ("n", "g-2")
 
 
-def test_names_that_begin_alike_are_kept_apart(desk: Desk) -> None:
+def test_names_with_a_common_prefix_are_distinguished(desk: Desk) -> None:
     for node in ("n", "n-1", "n.1", "n1"):
         desk.register(node, slots=2)
         desk.select(f"{node}.job|1", prefer=node)
@@ -131,7 +131,7 @@ def test_names_that_begin_alike_are_kept_apart(desk: Desk) -> None:
     assert desk.family("held") == ["n-1|n-1.job|1", "n.1|n.1.job|1", "n1|n1.job|1"]
 
 
-def test_a_node_that_serves_nothing_is_known_and_never_drawn(desk: Desk) -> None:
+def test_a_node_without_pairs_is_stored_and_never_drawn(desk: Desk) -> None:
     assert desk.register("n", pairs=[]) == ["OK"]
     assert desk.register("n", "g-2", pairs=[]) == ["OK"]
     assert desk.drain("n", generation="g-2") == ["OK"]

@@ -1,4 +1,4 @@
-"""release_job and expire_reservations: how a slot gets free."""
+"""release_job and expire_reservations: how a slot becomes free."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_many_are_freed_in_one_call(desk: Desk) -> None:
     assert sorted(desk.dump()) == ["capacity", "leases", "nodes"]
 
 
-def test_a_hold_ends_at_its_due_time(desk: Desk) -> None:
+def test_a_reservation_ends_at_its_due_time(desk: Desk) -> None:
     desk.register("n", slots=3)
     desk.select("a|1")
     desk.now_ms += 1_000
@@ -61,7 +61,7 @@ def test_reservations_expire_the_earliest_first_in_slices(desk: Desk) -> None:
     assert desk.expire(limit=2) == []
 
 
-def test_an_expired_reservation_gives_the_slot_back(desk: Desk) -> None:
+def test_an_expired_reservation_frees_its_slot(desk: Desk) -> None:
     desk.register("n")
     desk.select("a|1")
     desk.now_ms += RESERVATION_MS

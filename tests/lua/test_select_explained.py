@@ -1,4 +1,4 @@
-"""select_explained: the choice of select_node, and what was looked at for it."""
+"""select_explained: the choice of select_node, and the nodes that were considered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from voxpool.scheduler.core.scripts import Look, looks_of, select_explained, sel
 
 
 def explained(desk: Desk, *wants: str, prefer: str = "", avoid: tuple[str, ...] = ()) -> tuple[list[str], list[Look]]:
-    """Select for `wants`; the answers, and what was looked at for the last one."""
+    """Select for `wants`; return the answers, and the considered nodes of the last one."""
     call = select_node(
         desk.now_ms, 77, 2, 1000, [desk.want(reservation, prefer=prefer, avoid=avoid) for reservation in wants]
     )
@@ -15,7 +15,7 @@ def explained(desk: Desk, *wants: str, prefer: str = "", avoid: tuple[str, ...] 
     return answer[: 2 * len(wants)], looks_of(answer, len(wants))[-1][1]
 
 
-def test_the_less_loaded_of_two_is_taken_and_both_are_told(desk: Desk) -> None:
+def test_the_less_loaded_of_two_is_taken_and_both_are_listed(desk: Desk) -> None:
     desk.register("a", slots=4)
     desk.select("x|1")
     desk.register("b", slots=2)
@@ -24,8 +24,8 @@ def test_the_less_loaded_of_two_is_taken_and_both_are_told(desk: Desk) -> None:
     assert sorted(looks) == [Look("a", "free", 1, 4), Look("b", "free", 0, 2)]
 
 
-def test_each_reason_why_a_node_cannot_have_the_job_is_told(desk: Desk) -> None:
-    """Some of them stand in the pool until they are drawn; whoever is preferred is asked in any case."""
+def test_each_reason_against_a_node_is_listed(desk: Desk) -> None:
+    """Some of these nodes are in the pool until they are drawn; a preferred node is always considered."""
     desk.register("lapsed")
     desk.now_ms += LEASE_MS
     for node in ("draining", "resting", "full", "gone"):
@@ -47,27 +47,27 @@ def test_each_reason_why_a_node_cannot_have_the_job_is_told(desk: Desk) -> None:
     }
 
 
-def test_an_avoided_node_is_told_as_such_and_taken_when_nobody_else_has_room(desk: Desk) -> None:
+def test_an_avoided_node_is_marked_and_taken_when_no_other_has_room(desk: Desk) -> None:
     desk.register("a")
     assert explained(desk, "j|1", avoid=("a",)) == (["a", "g-1"], [Look("a", "avoided", 0, 1)])
 
 
-def test_the_preferred_node_is_taken_without_looking_further(desk: Desk) -> None:
+def test_the_preferred_node_is_taken_without_further_draws(desk: Desk) -> None:
     desk.register("a", slots=9)
     desk.register("b", slots=9)
     desk.select("x|1", prefer="b")
     assert explained(desk, "j|1", prefer="b") == (["b", "g-1"], [Look("b", "preferred", 1, 9)])
 
 
-def test_what_was_not_looked_at_is_not_told(desk: Desk) -> None:
-    """A repeated call finds its first answer, and a pair that nobody serves any more isn't asked for twice."""
+def test_nodes_that_were_not_considered_are_not_listed(desk: Desk) -> None:
+    """A repeated call finds its first answer, and a pair without nodes isn't drawn from twice."""
     desk.register("a")
     explained(desk, "j|1")
     assert explained(desk, "j|1") == (["a", "g-1"], [])
     assert explained(desk, "j|2", "j|3") == (["", "", "", ""], [])
 
 
-def test_no_more_than_sixteen_nodes_are_told_and_all_are_counted(desk: Desk) -> None:
+def test_no_more_than_sixteen_nodes_are_listed_and_all_are_counted(desk: Desk) -> None:
     for number in range(30):
         desk.register(f"n-{number}", pairs=["zh:en", "en:zh"])
         desk.select(f"x-{number}|1", pair="en:zh", prefer=f"n-{number}")

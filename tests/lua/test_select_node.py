@@ -1,4 +1,4 @@
-"""select_node: who gets a job, who doesn't, and what a repeated call answers."""
+"""select_node: which node gets a job, and the answer to a repeated call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_slot_is_taken_and_fenced_in_the_same_step(desk: Desk) -> None:
 
 
 def test_a_repeated_call_answers_the_same_node_and_takes_nothing_more(desk: Desk) -> None:
-    """The generation is the present one: the node may have registered again and kept the job."""
+    """The generation is the current one: the node may have registered again and kept the job."""
     for node in ("a", "b", "c"):
         desk.register(node, slots=2)
     node, _ = desk.select("j|1")
@@ -46,7 +46,7 @@ def test_a_full_node_leaves_the_pool(desk: Desk) -> None:
     assert desk.family("capacity") == ["en:zh|m"]
 
 
-def test_nobody_means_that_nobody_has_room(desk: Desk) -> None:
+def test_without_room_nobody_is_answered(desk: Desk) -> None:
     """Dead, full, draining and foreign nodes are removed until the last one with room is found."""
     for number in range(30):
         desk.register(f"dead-{number}")
@@ -60,8 +60,8 @@ def test_nobody_means_that_nobody_has_room(desk: Desk) -> None:
     assert [entry for entry in desk.family("capacity") if entry.startswith("zh:en|")] == []
 
 
-def test_the_rest_of_a_pair_is_to_ask_again_when_the_removals_run_out(desk: Desk) -> None:
-    """Redis must not be held for long; another pair is served all the same, and asking again gets further."""
+def test_a_pair_must_be_asked_again_when_the_removals_run_out(desk: Desk) -> None:
+    """Redis must not be blocked for long; another pair is served all the same, and the next call gets further."""
     for number in range(10):
         desk.register(f"dead-{number}")
     desk.now_ms += LEASE_MS
@@ -82,13 +82,13 @@ def test_a_lease_ends_at_its_end(desk: Desk) -> None:
 
 
 def loaded(desk: Desk, node: str, slots: int, held: int) -> None:
-    """Register a node that holds some reservations already."""
+    """Register a node that has reservations already."""
     desk.register(node, slots=slots, keep=[f"{node}-{number}|1" for number in range(held)])
 
 
 @pytest.mark.parametrize("avoid", [(), ("two", "three")])
 def test_the_less_loaded_of_the_drawn_nodes_is_taken(desk: Desk, avoid: Sequence[str]) -> None:
-    """Load is held/slots: one of two is more than one of three, in whatever order they are drawn."""
+    """Load is held/slots: one of two is more than one of three, in any order of the draws."""
     loaded(desk, "two", 2, 1)
     loaded(desk, "three", 3, 1)
     for number in range(20):
@@ -106,13 +106,13 @@ def test_the_least_loaded_of_all_compared_is_taken_by_its_share_of_slots(desk: D
     assert desk.select("k|1", choices=3, avoid=["n1", "n2", "n3"])[0] in ("n1", "n2", "n3")
 
 
-def test_the_least_loaded_of_avoided_nodes_is_the_spare_one(desk: Desk) -> None:
+def test_the_least_loaded_of_the_avoided_nodes_is_the_fallback(desk: Desk) -> None:
     for node, held in (("n1", 3), ("n2", 1), ("n3", 2)):
         loaded(desk, node, 4, held)
     assert desk.select("j|1", avoid=["n1", "n2", "n3"]) == ("n2", "g-1")
 
 
-def test_as_many_different_nodes_are_compared_as_asked(desk: Desk) -> None:
+def test_as_many_different_nodes_are_compared_as_requested(desk: Desk) -> None:
     """With as many choices as nodes the least loaded is always found."""
     for number in range(8):
         desk.register(f"n{number}", slots=4)
@@ -122,7 +122,7 @@ def test_as_many_different_nodes_are_compared_as_asked(desk: Desk) -> None:
     assert sorted(held) == [f"n{number}" for number in range(8)]
 
 
-def test_the_preferred_node_is_taken_when_it_can(desk: Desk) -> None:
+def test_the_preferred_node_is_taken_when_it_has_room(desk: Desk) -> None:
     for node in ("a", "b", "c", "other"):
         desk.register(node, slots=2, pairs=["en:zh"] if node == "other" else ["zh:en"])
     assert desk.select("j1|1", prefer="b") == ("b", "g-1")
@@ -133,14 +133,14 @@ def test_the_preferred_node_is_taken_when_it_can(desk: Desk) -> None:
 
 
 def test_a_preferred_node_of_a_pair_with_a_longer_name_is_not_taken(desk: Desk) -> None:
-    """C7."""
+    """Defect C7."""
     desk.register("longer", slots=2, pairs=["zh:en-gb"])
     desk.register("n")
     assert desk.select("j1|1", prefer="longer") == ("n", "g-1")
     assert desk.select("j2|1", pair="zh:e", prefer="longer") == ("", "")
 
 
-def test_an_avoided_node_gets_the_job_only_when_nobody_else_has_room(desk: Desk) -> None:
+def test_an_avoided_node_gets_the_job_only_when_no_other_has_room(desk: Desk) -> None:
     desk.register("a", slots=2)
     desk.register("b", slots=1)
     assert desk.select("j1|2", avoid=["a"]) == ("b", "g-1")
@@ -149,7 +149,7 @@ def test_an_avoided_node_gets_the_job_only_when_nobody_else_has_room(desk: Desk)
     assert desk.select("j4|2", avoid=["a"]) == ("", "")
 
 
-def test_what_one_job_avoids_the_next_one_of_the_call_does_not(desk: Desk) -> None:
+def test_avoided_nodes_are_avoided_by_their_own_job_only(desk: Desk) -> None:
     loaded(desk, "n1", 4, 0)
     loaded(desk, "n2", 4, 2)
     chosen = desk.select_all(desk.want("j|1", avoid=["n1"]), desk.want("k|1"))
@@ -165,7 +165,7 @@ def test_an_avoided_node_stays_in_the_pool(desk: Desk) -> None:
     assert desk.family("capacity") == ["zh:en|a"]
 
 
-def test_pairs_that_begin_alike_are_kept_apart(desk: Desk) -> None:
+def test_pairs_with_a_common_prefix_are_distinguished(desk: Desk) -> None:
     for number, pair in enumerate(("a:b", "a:bb", "a-b:c", "b:a")):
         desk.register(f"n{number}", pairs=[pair])
     assert desk.select("j1|1", pair="a:bb") == ("n1", "g-1")
@@ -173,8 +173,11 @@ def test_pairs_that_begin_alike_are_kept_apart(desk: Desk) -> None:
     assert desk.select("j3|1", pair="a:b") == ("", "")
 
 
-def test_a_member_that_is_gone_does_not_end_the_batch(desk: Desk) -> None:
-    """Redis has lost a part of the data: the others of the batch are served, the holder is named without generation."""
+def test_a_missing_node_does_not_end_the_batch(desk: Desk) -> None:
+    """Redis has lost a part of the data:
+
+    the other jobs of the batch are served, the holder is returned without a generation.
+    """
     desk.register("gone", slots=2)
     desk.select("j1|1")
     desk.damage("forget_about", "gone")
@@ -186,8 +189,8 @@ def test_a_member_that_is_gone_does_not_end_the_batch(desk: Desk) -> None:
     assert desk.release("j1|1", "j2|1") == ["gone", "n"]
 
 
-def test_a_node_that_holds_the_wrong_pool_is_removed(desk: Desk) -> None:
-    """After a loss of its record it registered with other pairs; the old entry is worth nothing."""
+def test_a_node_in_a_wrong_pool_is_removed(desk: Desk) -> None:
+    """After the loss of its record it registered with other pairs; the old entry is invalid."""
     desk.register("n", pairs=["zh:en"])
     desk.damage("forget_about", "n")
     desk.register("n", "g-2", pairs=["en:zh"])

@@ -1,1 +1,1 @@
-"""The notebooks, executed."""
+"""Tests that execute the notebooks."""

@@ -1,4 +1,4 @@
-"""Each notebook runs from a clean state on reports of small runs, and shows words and pictures."""
+"""Each notebook runs from a clean state on reports of small runs, and shows texts and pictures."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ READ_BY = {
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_it_runs_and_shows_something(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_notebook_runs_and_shows_something(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in READ_BY[file.stem]:
         SMALL_REPORTS[name]().write(tmp_path / f"{name}.json")
     monkeypatch.setenv("VOXPOOL_REPORTS", str(tmp_path))
@@ -121,7 +121,7 @@ def test_it_runs_and_shows_something(file: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_it_is_committed_clean_and_without_logic(file: Path) -> None:
+def test_the_notebook_is_committed_clean_and_without_logic(file: Path) -> None:
     for cell in read(file).cells:
         if cell.cell_type == "code":
             assert cell.outputs == [] and cell.execution_count is None

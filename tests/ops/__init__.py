@@ -1,1 +1,1 @@
-"""The alerts, the dashboard and the files of ops/: against promtool, amtool, a real Prometheus and Alertmanager."""
+"""Tests of the alerts, the dashboard and the files of ops/: with promtool, amtool, Prometheus and Alertmanager."""

@@ -1,6 +1,7 @@
-"""What promtool plays to each alert: series of a scheduler that is well for ten minutes, broken for ten, and healed.
+"""The cases of promtool for each alert: series of a scheduler that is healthy for ten minutes, broken for ten, and
+healed.
 
-Values are in promtool's notation, one each 15 s: "1x40 0x40 1x80" is 41 times 1, 41 times 0, 81 times 1.
+Values are in promtool's notation, one every 15 s: "1x40 0x40 1x80" is 41 times 1, 41 times 0, 81 times 1.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ HEALTHY: Series = {
 
 @dataclass(frozen=True)
 class Case:
-    """Series that differ from the healthy ones. `follows` are alerts that such a fault brings with it."""
+    """Series that differ from the healthy ones. `follows` are alerts that the fault causes as well."""
 
     alert: str
     series: Series
@@ -58,7 +59,7 @@ CASES = [
     Case("VoxpoolRestarts", {"voxpool_loop_lag_seconds_count": "0+60x40 0+60x10 0+60x120"}),
     Case(
         "VoxpoolPoolWithoutNodes",
-        {  # submits in the last five minutes; the other pair had none, and is no reason to wake anybody up
+        {  # submits in the last five minutes; the other pair had none and must not raise an alert
             'voxpool_pool_nodes{pair="zh:en"}': "4x40 0x40 4x80",
             'voxpool_pool_nodes{pair="en:de"}': "0x160",
             'voxpool_jobs_waiting{pair="en:de"}': "0x160",
@@ -82,7 +83,7 @@ CASES = [
     ),
     Case(
         "VoxpoolWaitingGrows",
-        {  # a pair of which nothing ever ended
+        {  # a pair of which no job ever ended
             'voxpool_pool_nodes{pair="en:de"}': "1x160",
             'voxpool_jobs_waiting{pair="en:de"}': "0x40 1+50x40 0x80",
             'voxpool_jobs_submitted_total{pair="en:de"}': "0x40 0+50x40 2000x80",
@@ -121,7 +122,7 @@ CASES = [
     Case("VoxpoolLoopLag", {'voxpool_loop_lag_seconds_bucket{le="0.25"}': "0+60x40 2460+58x40 4838+60x80"}),
 ]
 
-# A change of a rule that the cases of its alert must notice: (alert, what stands there, what is planted).
+# Changes of rules that the cases of their alert must notice: (alert, original text, planted text).
 PLANTED = [
     ("VoxpoolDown", "== 0", "== 2"),
     ("VoxpoolDown", '{job=~"voxpool.*"}', ""),

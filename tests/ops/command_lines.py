@@ -1,4 +1,4 @@
-"""Whether `voxpool` understands the command lines that stand in files of ops/."""
+"""Checks that `voxpool` accepts the command lines in files of ops/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxpool.scheduler.config_sources import load
 
 
 def settings_of(command: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Return the settings that `serve …` would run with. Raises AssertionError when it is not understood."""
+    """Return the settings that `serve …` would run with. Raises AssertionError when it is invalid."""
     assert command[0] == "serve"
     words = [sys.executable, "-m", "voxpool.scheduler", *command, "--print-config"]
     printed = subprocess.run(words, capture_output=True, text=True, env=dict(environment), check=False)
@@ -27,6 +27,6 @@ def settings_of(command: Sequence[str], environment: Mapping[str, str]) -> Setti
 
 
 def flags_of(command: Sequence[str]) -> dict[str, Any]:
-    """Return the options of any other command, defaults included. Raises click's errors when it is not understood."""
+    """Return the options of any other command, defaults included. Raises click's errors when it is invalid."""
     found = cli.commands[command[0]].make_context(command[0], list(command[1:]))
     return found.params

@@ -1,7 +1,7 @@
-"""What really breaks for each alert, and how it heals: processes that are killed, nodes that fail, a full Redis.
+"""A real fault for each alert, and how it heals: processes that are killed, nodes that fail, a full Redis.
 
-A fault is a context manager: inside it is broken, until what it yields is called. Faults of other schedulers, or of
-other pairs, don't disturb each other, so all of them are played at the same time.
+A fault is a context manager: inside, the scheduler is broken until the yielded function is called. Faults of other
+schedulers, or of other pairs, don't disturb each other, so all of them are played at the same time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.ops.patients import Patient, again_and_again, frozen, node, node_proc
 from voxpool.scheduler.sdk import Work, Worker, WorkFailed
 
 SEEN_S = 4 * SCRAPE_MS / 1000
-"""A scheduler that lives for so long was scraped."""
+"""The time after which a new scheduler has been scraped."""
 
 
 Heal = Callable[[], Awaitable[None]]
@@ -28,7 +28,7 @@ Heal = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """Breaks what `alerts` are for. `broke` says how, `healed` what ends it; `pair` is a label where they have one."""
+    """Causes `alerts`. `broke` says how, `healed` what ends it; `pair` is the value of their label."""
 
     alerts: tuple[str, ...]
     patient: str
@@ -121,7 +121,7 @@ async def connections_break(patient: Patient) -> AsyncIterator[Heal]:
 
 @asynccontextmanager
 async def node_too_slow(patient: Patient) -> AsyncIterator[Heal]:
-    """It answers when its jobs were given up, and does not stop when it is told to."""
+    """It answers after its jobs were given up, and ignores cancellation."""
     pair, work_s = "late:en", 1.0
 
     class Deaf(Worker):
@@ -183,14 +183,14 @@ async def cleanup_off(patient: Patient) -> AsyncIterator[Heal]:
 
 @asynccontextmanager
 async def stands_still(patient: Patient) -> AsyncIterator[Heal]:
-    # Whenever a stop comes, a sleeper of 0.25 s is late by more than the 0.25 s of the rule.
+    # At any time of the stop, a timer of 0.25 s is late by more than the 0.25 s of the rule.
     async with again_and_again(lambda: frozen(patient.scheduler, for_s=0.5, then_s=0.4)) as stop:
         yield stop
 
 
 @asynccontextmanager
 async def nothing(patient: Patient) -> AsyncIterator[None]:
-    """A scheduler that is well, under a little traffic."""
+    """A healthy scheduler with a little traffic."""
     async with node(patient, "well:en", takes(0.02)), traffic(patient, "well:en", 10):
         yield
 

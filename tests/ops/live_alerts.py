@@ -1,4 +1,5 @@
-"""Every alert, live: a Prometheus and an Alertmanager watch schedulers that really break, and a webhook hears of it.
+"""Every alert on real processes: a Prometheus and an Alertmanager watch schedulers that break, and a webhook receives
+alerts.
 
 `python -m tests.ops.live_alerts` writes the table of docs/reports/service.md.
 """
@@ -24,9 +25,9 @@ from tests.servers import redis_server
 NAMES = [rule.name for rule in RULES]
 REPORT = Path(__file__).parents[2] / "docs" / "reports" / "service.md"
 SCALE = 1 / 40
-"""Of all durations in the rules: five minutes are 7.5 s."""
+"""The scale of all durations in the rules: five minutes are 7.5 s."""
 ALERTMANAGER_SCALE = 1 / 300
-"""A resolved alert waits for the next group_interval: five minutes are a second."""
+"""The scale of group_interval, after which a resolved alert is sent: five minutes are a second."""
 PATIENCE_S = 60.0
 WELL = "well"
 FLAGS: dict[str, tuple[str, ...]] = {
@@ -37,12 +38,12 @@ FLAGS: dict[str, tuple[str, ...]] = {
 ON_REDIS = ("store", "out-of-memory")
 CLEANUP_S = 0.5
 AT_A_TIME = 2
-"""Schedulers that start together: all at once, each takes as long as all of them."""
+"""The number of schedulers that start together: if all did, each would take as long as all of them."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An alert that came and went: the seconds from the break to its notice, and from the healing to its end."""
+    """An alert that fired and resolved: seconds from the fault to its notice, and from the healing to its end."""
 
     alert: str
     fault: Fault
@@ -53,11 +54,11 @@ class Seen:
 
 @dataclass
 class Observed:
-    """What came of it all."""
+    """The results."""
 
     seen: list[Seen]
     of_the_well_one: set[str]
-    """Alerts of the scheduler that nobody broke."""
+    """Alerts of the healthy scheduler."""
 
 
 async def play_all(folder: Path) -> Observed:
@@ -92,7 +93,7 @@ async def play_all(folder: Path) -> Observed:
 
 @dataclass(frozen=True)
 class Play:
-    """One fault, its scheduler, and who looks."""
+    """One fault, its scheduler, and the receiver."""
 
     fault: Fault
     patient: Patient
@@ -100,7 +101,7 @@ class Play:
     prometheus: Prometheus
 
     async def run(self, all_healed: asyncio.Barrier) -> list[Seen]:
-        """Break it until its alerts are told, heal it until they are told to be over, and see that they stay so."""
+        """Break it until its alerts are received, heal it until they are resolved, and check that they stay so."""
         began_s = time.monotonic()
         async with self.fault.play(self.patient) as heal:
             broken = await self._told("firing", began_s)
@@ -115,7 +116,7 @@ class Play:
         ]
 
     async def _told(self, status: str, since_s: float) -> dict[str, Notice]:
-        """Wait until each alert of the fault was told with `status`; return the first such notices."""
+        """Wait until each alert of the fault was received with `status`; return the first such notices."""
 
         def found() -> dict[str, Notice]:
             first: dict[str, Notice] = {}
@@ -160,7 +161,7 @@ def put_into(report: str, section: str) -> str:
 
 
 def main() -> None:
-    """Play all of it and write the report."""
+    """Play all faults and write the report."""
     with tempfile.TemporaryDirectory() as folder:
         observed = asyncio.run(play_all(Path(folder)))
     section = (

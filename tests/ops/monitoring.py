@@ -1,4 +1,4 @@
-"""A real Prometheus and Alertmanager on the files of ops/, with scaled durations, and a webhook that is told."""
+"""A real Prometheus and Alertmanager on the files of ops/, with scaled durations, and a webhook for alerts."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ALERTMANAGER_FILE = OPS / "alertmanager" / "alertmanager.yml"
 JOB = "voxpool"
 SCRAPE_MS = 500
 RECEIVERS = ("http://pager.example/", "http://channel.example/")
-"""The places of the shipped file where somebody's own receivers go."""
+"""The placeholders in the shipped file for the user's own receivers."""
 PATIENCE_S = 30.0
 SEEN_PATIENCE_S = 60.0
-"""For what takes Prometheus some scrapes to see."""
+"""Patience for changes that Prometheus sees after some scrapes."""
 _LISTENS = re.compile(r'msg="Listening on" address=(\S+)')
 _DURATION = re.compile(r"\b(group_wait|group_interval|repeat_interval): (\d+)([smh])\b")
 
@@ -46,7 +46,7 @@ class Notice:
 
 
 class Receiver:
-    """A webhook: what Alertmanager posts to /critical and /warning is kept in `notices`."""
+    """A webhook: the alerts that Alertmanager posts to /critical and /warning are stored in `notices`."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
@@ -69,7 +69,7 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
-        """Hear no more."""
+        """Stop the webhook."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -90,7 +90,7 @@ class Prometheus:
         self.close = self._process.close
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return the series of `expression` now; each has `metric` (labels) and `value`. Raises AssertionError."""
+        """Return the current series of `expression`; each has `metric` (labels) and `value`. Raises AssertionError."""
         found: list[dict[str, Any]] = self._ask("query", query=expression)["result"]
         return found
 
@@ -107,7 +107,7 @@ class Prometheus:
 
 
 async def seen(look: Callable[[], bool], say: Callable[[], object]) -> None:
-    """Return as soon as `look` holds, in a thread: it asks servers. Raises TimeoutError with what `say` says."""
+    """Return as soon as `look`, called in a thread, is true. Raises TimeoutError with the text of `say`."""
     try:
         async with asyncio.timeout(SEEN_PATIENCE_S):
             while not await asyncio.to_thread(look):  # noqa: ASYNC110
@@ -118,7 +118,7 @@ async def seen(look: Callable[[], bool], say: Callable[[], object]) -> None:
 
 @contextlib.contextmanager
 def alertmanager(folder: Path, receiver: Receiver, scale: float) -> Iterator[str]:
-    """Run an Alertmanager that tells `receiver`; yield its host:port."""
+    """Run an Alertmanager that notifies `receiver`; yield its host:port."""
     file = folder / "alertmanager.yml"
     file.write_text(alertmanager_config(receiver.url, scale))
     server = _Server(
@@ -133,7 +133,7 @@ def alertmanager(folder: Path, receiver: Receiver, scale: float) -> Iterator[str
 
 
 def prometheus_config(instances: list[str], alertmanager: str) -> str:
-    """Return the shipped prometheus.yml, with these targets, no token and a quick pace. JSON is YAML, too."""
+    """Return the shipped prometheus.yml with these targets, no token and short intervals. JSON is YAML, too."""
     config = yaml.safe_load(PROMETHEUS_FILE.read_text())
     config["global"] = dict.fromkeys(config["global"], f"{SCRAPE_MS}ms")
     config["scrape_configs"][0]["static_configs"] = [{"targets": instances}]
@@ -152,7 +152,7 @@ def alertmanager_config(receiver_url: str, scale: float) -> str:
 
 
 class _Server:
-    """A server of Prometheus' family on a free port, which it says in its log."""
+    """A server of the Prometheus family on a free port, which it logs."""
 
     def __init__(self, log: Path, *command: str) -> None:
         with log.open("wb") as file:

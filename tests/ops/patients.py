@@ -1,4 +1,4 @@
-"""Schedulers that a test may hurt, and what happens around them: traffic, nodes in this process and in their own."""
+"""Schedulers that a test may damage, with traffic and with nodes in this process and in their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLAGS = ("--heartbeat-s", "0.5", "--lease-s", "5", "--rest-after-failures", "0")
 
 @dataclass
 class Patient:
-    """A scheduler that a fault may hurt; `again` starts it anew on its port. Its store is `redis`, or in its memory."""
+    """A scheduler that a fault may damage; `again` restarts it on its port. Its store is `redis`, or in its memory."""
 
     folder: Path
     name: str
@@ -31,31 +31,31 @@ class Patient:
     redis: RedisServer | None = None
     scheduler: Scheduler = field(init=False)
     processes: list[Process] = field(default_factory=list)
-    """All that was started for it: schedulers and nodes."""
+    """All processes started for it: schedulers and nodes."""
     is_over: bool = False
 
     def start(self, port: int = 0, *flags: str) -> None:
-        """Start it. Returns when it is ready."""
+        """Start it; return when it is ready."""
         store = self.redis.url if self.redis is not None else "memory"
         name = f"{self.name}-{len(self.processes)}"
         self.scheduler = Scheduler(
             self.folder, store, *FLAGS, *self.flags, *flags, port=port, name=name, patience_s=PATIENCE_S
         )
         self.processes.append(self.scheduler)
-        if self.is_over:  # a cancelled `again` goes on in its thread
+        if self.is_over:  # a cancelled `again` continues in its thread
             self.end_all()
 
     async def again(self, *flags: str) -> None:
-        """Start it on the port that it had, beside everything else."""
+        """Restart it on its old port, whatever else runs."""
         await asyncio.to_thread(self.start, self.scheduler.port, *flags)
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill it, as a crash does."""
         self.scheduler.signal(signal.SIGKILL)
         self.scheduler.end()
 
     def end_all(self) -> None:
-        """End it and its nodes, whatever they do; nothing is started any more."""
+        """End it and its nodes in any state; nothing can be started afterwards."""
         self.is_over = True
         for process in self.processes:
             process.popen.kill()
@@ -63,13 +63,13 @@ class Patient:
 
     @property
     def instance(self) -> str:
-        """What Prometheus calls it."""
+        """Its instance label in Prometheus."""
         return f"127.0.0.1:{self.scheduler.port}"
 
 
 @asynccontextmanager
 async def traffic(patient: Patient, pair: str, rate_per_s: float) -> AsyncIterator[None]:
-    """Submit jobs of `pair`, whatever becomes of them."""
+    """Submit jobs of `pair` and ignore the results."""
     async with Client(patient.scheduler.url, give_up_s=PATIENCE_S) as client, asyncio.TaskGroup() as jobs:
 
         async def submit() -> None:
@@ -90,7 +90,7 @@ async def traffic(patient: Patient, pair: str, rate_per_s: float) -> AsyncIterat
 
 @asynccontextmanager
 async def again_and_again(act: Callable[[], Awaitable[None]]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Repeat `act` meanwhile, or until what this yields is called; an act that has begun is carried out."""
+    """Repeat `act` during the block, or until the yielded function is called; an act that has begun is completed."""
     stopping = asyncio.Event()
 
     async def repeat() -> None:
@@ -109,7 +109,7 @@ async def again_and_again(act: Callable[[], Awaitable[None]]) -> AsyncIterator[C
 
 
 async def frozen(process: Process, for_s: float, then_s: float) -> None:
-    """Stop `process` for a while, and let it run for another."""
+    """Repeatedly stop `process` for a while and let it run for another."""
     process.signal(signal.SIGSTOP)
     await asyncio.sleep(for_s)
     process.signal(signal.SIGCONT)
@@ -125,7 +125,7 @@ async def node(
     name: str = "",
     kind: type[Worker] = Worker,
 ) -> AsyncIterator[Worker]:
-    """A node of this process, connected."""
+    """A connected node in this process."""
     node_id = name or f"node-{pair.split(':')[0]}"
     worker = kind(patient.scheduler.url, node_id=node_id, pairs=[pair], slots=slots, work=work, drain_s=0)
     async with running(worker):
@@ -134,7 +134,7 @@ async def node(
 
 
 def takes(seconds: float) -> Callable[[Work], Awaitable[str]]:
-    """Return work that takes so long."""
+    """Return work that takes `seconds`."""
 
     async def work(work: Work) -> str:
         await asyncio.sleep(seconds)
@@ -144,7 +144,7 @@ def takes(seconds: float) -> Callable[[Work], Awaitable[str]]:
 
 
 async def node_process(patient: Patient, name: str, pair: str) -> Process:
-    """A `voxpool node` that has registered; its jobs take a tenth of a second."""
+    """A registered `voxpool node`; its jobs take a tenth of a second."""
     words = ("--id", name, "--pairs", pair, "--slots", "4", "--engine", "sleep:0.1")
     process = Process(patient.folder, f"{patient.name}-{name}", "node", "--url", patient.scheduler.url, *words)
     patient.processes.append(process)

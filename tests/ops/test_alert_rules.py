@@ -1,4 +1,4 @@
-"""The shipped rules, played by promtool: each alert is silent on a healthy scheduler, fires on a broken one, ends."""
+"""The shipped rules, tested with promtool: each alert is silent without its fault, fires with it, and resolves."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FIRING = "sum by (alertname) (ALERTS{alertstate='firing'})"
 SCRAPED = {"job": "voxpool", "instance": "a:5010"}
 
 
-def test_the_file_is_what_the_rules_say() -> None:
+def test_the_rule_file_is_up_to_date() -> None:
     assert ALERTS.read_text() == render(), "run: python -m ops.render"
 
 
-def test_promtool_finds_no_fault_in_the_rules() -> None:
+def test_promtool_accepts_the_rules() -> None:
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", str(ALERTS))
     assert checked.returncode == 0 and f"{len(RULES)} rules found" in checked.stdout, checked
 
@@ -36,7 +36,7 @@ def test_each_alert_has_a_section_in_the_runbook_and_each_section_an_alert() -> 
             assert f"**{part}**" in section, section.splitlines()[0]
 
 
-def test_each_alert_says_how_bad_it_is_and_what_to_do() -> None:
+def test_each_alert_has_a_severity_and_a_remedy() -> None:
     for rule in RULES:
         assert rule.severity in (CRITICAL, WARNING) and len(rule.todo) > 50, rule.name
         assert f"runbook_url: {RUNBOOK}#{rule.name.lower()}\n" in render((rule,))
@@ -51,7 +51,7 @@ def test_each_alert_has_cases() -> None:
     assert {case.alert for case in CASES} == {rule.name for rule in RULES} == {alert for alert, _, _ in PLANTED}
 
 
-def test_each_alert_fires_alone_when_its_fault_is_there_and_resolves(tmp_path: Path) -> None:
+def test_each_alert_fires_alone_for_its_fault_and_resolves(tmp_path: Path) -> None:
     tried = try_cases(tmp_path, ALERTS.read_text(), [Case("", {}), *CASES])
     assert tried.returncode == 0, tried.stdout + tried.stderr
 
@@ -81,7 +81,7 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 def try_cases(
     folder: Path, rules: str, cases: list[Case], healthy: Series = HEALTHY
 ) -> subprocess.CompletedProcess[str]:
-    """Let promtool play `cases` against `rules`; what a case doesn't say is `healthy`."""
+    """Run promtool on `cases` against `rules`; series that a case leaves out are `healthy`."""
     (folder / "rules.yml").write_text(rules)
     lines = ["rule_files: [rules.yml]", "evaluation_interval: 30s", "tests:"]
     for case in cases:
@@ -101,7 +101,7 @@ def try_cases(
 
 
 def labelled(series: Series) -> Series:
-    """Return `series` with the labels of a scrape; those that they have themselves stay."""
+    """Return `series` with the labels of a scrape; their own labels are kept."""
     found: Series = {}
     for key, values in series.items():
         name, _, inner = key.rstrip("}").partition("{")

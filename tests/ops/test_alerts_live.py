@@ -1,4 +1,4 @@
-"""Each alert of the rules fires at a webhook when something really breaks, and is over when that is healed."""
+"""Each alert of the rules fires at a webhook for a real fault, and resolves when the fault is healed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from tests.ops.faults import FAULTS
 from tests.ops.live_alerts import NAMES, REPORT, play_all, put_into
 
 OF_A_SLOW_MACHINE = {"VoxpoolDown", "VoxpoolLoopLag", "VoxpoolWaitP99"}
-"""Scaled, they tell of a scheduler that gets no CPU for some tenths of a second: here that is true of every process."""
+"""With scaled durations these alerts fire when a scheduler gets no CPU for some tenths of a second, as it happens here.
+"""
 
 
-def test_something_breaks_for_each_alert_and_each_fault_is_for_an_alert() -> None:
+def test_each_alert_has_a_fault_and_each_fault_an_alert() -> None:
     assert sorted(alert for fault in FAULTS for alert in fault.alerts) == sorted(NAMES)
 
 
-def test_the_report_has_each_alert_and_its_other_sections_stay() -> None:
+def test_the_report_has_each_alert_and_keeps_its_other_sections() -> None:
     report = REPORT.read_text()
     section = report.partition("## Alerts\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\| (Voxpool\w+)", section, re.MULTILINE) == NAMES
@@ -30,7 +31,7 @@ def test_the_report_has_each_alert_and_its_other_sections_stay() -> None:
 @pytest.mark.early
 @pytest.mark.timeout(400)
 async def test_each_alert_fires_and_resolves(tmp_path: Path) -> None:
-    """All at the same time, beside a scheduler that is well; critical ones page, the others don't."""
+    """All faults are played at the same time, beside a healthy scheduler; only critical alerts page."""
     observed = await play_all(tmp_path)
     assert [(seen.alert, seen.receiver) for seen in observed.seen] == [
         (rule.name, f"voxpool-{rule.severity}") for rule in RULES

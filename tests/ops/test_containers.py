@@ -1,4 +1,4 @@
-"""Dockerfile and docker-compose.yml, as far as that goes without Docker: what they name exists and is understood."""
+"""Dockerfile and docker-compose.yml, as far as possible without Docker: named files exist, commands are valid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIRST_START = OPS / "first-start.sh"
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    """The services as docker-compose understands the file."""
+    """Return the services as docker-compose reads the file."""
     command = ["docker-compose", "-f", str(COMPOSE), "config", "--format", "json"]
     read = subprocess.run(command, capture_output=True, text=True, check=False)
     assert read.returncode == 0 and not read.stderr, read.stderr
@@ -39,7 +39,7 @@ def services() -> dict[str, Any]:
     return found
 
 
-def test_all_of_it_comes_up(services: dict[str, Any]) -> None:
+def test_all_services_start(services: dict[str, Any]) -> None:
     assert set(services) == {*OURS, TOKENS, "redis", "prometheus", "alertmanager", "grafana"}
     for name, service in services.items():
         is_ours = name in (*OURS, TOKENS)
@@ -51,14 +51,14 @@ def test_all_of_it_comes_up(services: dict[str, Any]) -> None:
             assert ends == bool(services[needed].get("healthcheck", {}).get("disable")), f"{name} waits for {needed}"
 
 
-def test_every_file_that_is_mounted_exists(services: dict[str, Any]) -> None:
+def test_every_mounted_file_exists(services: dict[str, Any]) -> None:
     for service in services.values():
         for volume in service.get("volumes", []):
-            if volume["type"] == "bind":  # the other ones are made by Docker
+            if volume["type"] == "bind":  # Docker creates the others
                 assert Path(volume["source"]).exists() and volume["read_only"], volume
 
 
-def test_ports_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
+def test_ports_are_published_to_this_machine_only(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert ports and {port["host_ip"] for port in ports} == {"127.0.0.1"}
 
@@ -80,7 +80,7 @@ def test_the_names_in_the_other_files_are_those_of_the_services(services: dict[s
     assert f"{provider['options']['path']}/voxpool.json" in mounted
 
 
-def test_our_commands_are_understood_and_get_the_time_that_they_need(services: dict[str, Any]) -> None:
+def test_our_commands_are_valid_and_have_time_to_stop(services: dict[str, Any]) -> None:
     settings = settings_of(services["scheduler"]["command"], docker_environment())
     assert settings.access_file == f"{services[TOKENS]['entrypoint'][2]}/tokens.toml"
     assert settings.store == "redis://redis:6379/0" and settings.host == "0.0.0.0"
@@ -92,7 +92,7 @@ def test_our_commands_are_understood_and_get_the_time_that_they_need(services: d
         assert seconds(services[name]["stop_grace_period"]) > node["drain_s"]
 
 
-def test_redis_throws_nothing_away(services: dict[str, Any]) -> None:
+def test_redis_evicts_nothing(services: dict[str, Any]) -> None:
     command = services["redis"]["command"]
     assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
 
@@ -110,7 +110,7 @@ def test_flags_of_the_other_servers_exist(services: dict[str, Any], service: str
 
 
 def first_start(folder: Path) -> dict[str, str]:
-    """Run the script as the service does, with the `voxpool` of this environment; return what is in each file."""
+    """Run the script as the service does, with the `voxpool` of this environment; return the contents of each file."""
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     for name in ("own", "metrics"):
         (folder / name).mkdir(exist_ok=True)
@@ -121,7 +121,7 @@ def first_start(folder: Path) -> dict[str, str]:
 
 
 def test_the_first_start_makes_tokens_and_a_later_one_changes_nothing(tmp_path: Path) -> None:
-    """Nobody gets in without one, and each file lets in whom it is for."""
+    """The tokens are required, and each file is for its own role."""
     made = first_start(tmp_path)
     assert set(made) == {"own/tokens.toml", "own/admin", "own/client", "own/node", "metrics/token"}
     modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in made}
@@ -141,14 +141,14 @@ def test_the_first_start_makes_tokens_and_a_later_one_changes_nothing(tmp_path: 
         scheduler.stop()
 
 
-def test_a_first_start_that_was_broken_off_is_begun_again(tmp_path: Path) -> None:
+def test_an_interrupted_first_start_is_repeated(tmp_path: Path) -> None:
     made = first_start(tmp_path)
     (tmp_path / "own" / "tokens.toml").rename(tmp_path / "own" / "new.toml")
     again = first_start(tmp_path)
     assert set(again) == set(made) and not set(again.values()) & set(made.values())
 
 
-def test_whoever_needs_a_token_gets_its_file(services: dict[str, Any]) -> None:
+def test_each_service_gets_the_file_of_its_token(services: dict[str, Any]) -> None:
     own, metrics = services[TOKENS]["entrypoint"][2:]
 
     def mounted(name: str) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_whoever_needs_a_token_gets_its_file(services: dict[str, Any]) -> None:
 # ---- the Dockerfile
 
 
-def test_the_build_gets_what_it_copies_and_nothing_else() -> None:
+def test_the_build_context_has_exactly_the_copied_files() -> None:
     copied = {name for line in instructions("COPY") if "--from" not in line for name in line.split()[:-1]}
     ignore = (OPS / "Dockerfile.dockerignore").read_text().splitlines()
     assert all((ROOT / name).exists() for name in copied)
@@ -190,13 +190,13 @@ def test_the_image_is_small_and_not_root() -> None:
 
 
 def test_the_image_has_the_server_and_the_traces() -> None:
-    """Its lock has their packages, and those in the versions that the tests run with."""
+    """Its lock has their packages, in the versions that the tests run with."""
     image = pinned((OPS / "requirements.lock").read_text())
     assert image.items() <= pinned((ROOT / "requirements.lock").read_text()).items()
     assert set(image) == distributions_of({"server", "traces"})
 
 
-def test_the_health_check_tells_a_living_scheduler_from_a_dead_one(tmp_path: Path) -> None:
+def test_the_health_check_distinguishes_a_running_scheduler(tmp_path: Path) -> None:
     (line,) = instructions("HEALTHCHECK")
     command = json.loads(line.partition(" CMD ")[2])
     assert command[0] == "python"
@@ -214,7 +214,9 @@ def test_the_health_check_tells_a_living_scheduler_from_a_dead_one(tmp_path: Pat
 
 
 def instructions(name: str) -> list[str]:
-    """Return the arguments of each instruction `name` of the Dockerfile, long lines joined, comments left out."""
+    """Return the arguments of each instruction `name` of the Dockerfile, with continued lines joined and without
+    comments.
+    """
     lines = [line for line in DOCKERFILE.read_text().splitlines() if not line.startswith("#")]
     whole = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
     return [line.removeprefix(name).strip() for line in whole.splitlines() if line.startswith(name + " ")]

@@ -1,4 +1,4 @@
-"""The Grafana dashboard: each of its queries finds something in a real Prometheus, and it is laid out well."""
+"""The Grafana dashboard: each of its queries finds values in a real Prometheus, and its layout is valid."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ RUNBOOK_FILE = OPS.parent / RUNBOOK
 _METRIC = re.compile(r"\bvoxpool_\w+")
 
 
-async def test_every_query_finds_something_and_every_metric_is_exported(tmp_path: Path) -> None:
-    """Under a little traffic, in which one job fails and one submit is refused; traces go to nobody."""
+async def test_every_query_finds_values_and_every_metric_is_exported(tmp_path: Path) -> None:
+    """There is a little traffic, in which one job fails and one submit is rejected; traces have no receiver."""
     patient = Patient(tmp_path, "scheduler", ("--traces-endpoint", NOBODY, "--traces-sample", "1"))
     patient.start()
     try:
@@ -72,11 +72,11 @@ NOT_SHOWN = {
 }
 
 
-def test_the_file_is_what_the_panels_say() -> None:
+def test_the_dashboard_file_is_up_to_date() -> None:
     assert DASHBOARD.read_text() == dashboard(), "run: python -m ops.render"
 
 
-def test_panels_lie_side_by_side_and_have_names_of_their_own() -> None:
+def test_panels_do_not_overlap_and_have_unique_names() -> None:
     panels = json.loads(dashboard())["panels"]
     assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
     for one, other in combinations((panel["gridPos"] for panel in panels), 2):
@@ -85,7 +85,7 @@ def test_panels_lie_side_by_side_and_have_names_of_their_own() -> None:
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels)
 
 
-def test_every_query_asks_the_chosen_source_for_the_chosen_schedulers() -> None:
+def test_every_query_uses_the_selected_source_and_schedulers() -> None:
     whole = json.loads(dashboard())
     assert {variable["name"] for variable in whole["templating"]["list"]} == {"datasource", "instance"}
     targets = [target for panel in whole["panels"] for target in panel.get("targets", [])]
@@ -98,19 +98,19 @@ def test_every_query_asks_the_chosen_source_for_the_chosen_schedulers() -> None:
     )
 
 
-def test_the_page_tells_of_every_panel_and_of_no_other() -> None:
-    """ops/README.md says which one to look at when."""
+def test_the_page_describes_exactly_the_panels() -> None:
+    """ops/README.md says when to look at which panel."""
     section = (OPS / "README.md").read_text().partition("## Which panel when\n")[2].partition("\n## ")[0]
     assert set(re.findall(r"\*\*(.+?)\*\*", " ".join(section.split()))) == {panel.title for panel in PANELS}
 
 
 def asked(expression: str) -> str:
-    """Return what Grafana asks for all schedulers."""
+    """Return the query that Grafana sends for all schedulers."""
     return here(expression).replace("$__rate_interval", WINDOW).replace("$instance", ".*")
 
 
 def silent(prometheus: Prometheus, queries: list[str]) -> list[str]:
-    """Return those of `queries` that find no number."""
+    """Return the `queries` without a number as result."""
 
     def finds(expression: str) -> bool:
         return any(math.isfinite(float(series["value"][1])) for series in prometheus.query(asked(expression)))
@@ -120,7 +120,7 @@ def silent(prometheus: Prometheus, queries: list[str]) -> list[str]:
 
 @asynccontextmanager
 async def traffic(patient: Patient) -> AsyncIterator[None]:
-    """Jobs, one in three of which fails, and submits that are refused."""
+    """Submit jobs, one in three of which fails, and submits that are rejected."""
     bad, empty = AUDIO + b"bad", b""
 
     async def work(work: Work) -> int:
@@ -139,5 +139,5 @@ async def traffic(patient: Patient) -> AsyncIterator[None]:
 
 
 def metrics_of(patient: Patient) -> str:
-    """Return what the scheduler exports now."""
+    """Return the metrics that the scheduler exports now."""
     return httpx.get(f"http://{patient.instance}/metrics", trust_env=False).text

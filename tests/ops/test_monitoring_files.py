@@ -1,4 +1,4 @@
-"""The files of Prometheus and Alertmanager: their own tools read them, and alerts go where they should."""
+"""The files of Prometheus and Alertmanager: their own tools accept them, and alerts are routed as intended."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_critical_alerts_page_and_warnings_do_not(severity: str) -> None:
         assert (said == 0) == (receiver == RECEIVERS[severity])
 
 
-def test_what_is_silenced_by_its_cause_is_an_alert() -> None:
+def test_inhibited_alerts_exist() -> None:
     """The names in inhibit_rules are those of the rules."""
     names = {word.strip("|") for line in ALERTMANAGER_FILE.read_text().split('"') for word in line.split("|")}
     named = {name for name in names if name.startswith("Voxpool") and name.isalnum()}
@@ -61,7 +61,7 @@ CAUSES = {
     "VoxpoolPoolWithoutNodes": ["VoxpoolWaitingGrows", "VoxpoolJobsFail"],
 }
 HERE = {"job": "voxpool", "instance": "a:5010", "pair": "zh:en"}
-"""Where the cause is; a consequence is silent there, and told when it is of another scheduler or pair."""
+"""The labels of the cause; a consequence is silent there, and reported for another scheduler or pair."""
 ELSEWHERE = {
     "VoxpoolDown": {**HERE, "instance": "b:5010"},
     "VoxpoolStoreDown": {**HERE, "instance": "b:5010"},
@@ -70,7 +70,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_a_consequence_is_silent_beside_its_cause_and_nowhere_else(cause: str, tmp_path: Path) -> None:
+def test_a_consequence_is_only_silent_beside_its_cause(cause: str, tmp_path: Path) -> None:
     def told() -> set[tuple[str, ...]]:
         return {tuple(notice.labels[name] for name in ("alertname", *HERE)) for notice in receiver.notices}
 
@@ -83,12 +83,12 @@ def test_a_consequence_is_silent_beside_its_cause_and_nowhere_else(cause: str, t
         expected = {post(cause, HERE)}
         wait_until(lambda: told() == expected)
         for consequence in CAUSES[cause]:
-            post(consequence, HERE)  # its group waits as long as the next one, so it would be told before that
+            post(consequence, HERE)  # its group waits as long as the next one, so it would be received before
             expected.add(post(consequence, ELSEWHERE[cause]))
         wait_until(lambda: told() >= expected)
         assert told() == expected
 
 
 def run(*command: str) -> int:
-    """Return the exit code."""
+    """Run a command; return its exit code."""
     return subprocess.run(command, capture_output=True, cwd=OPS, check=False).returncode

@@ -1,4 +1,4 @@
-"""The units of systemd: systemd-analyze finds no fault, and their times and limits fit the settings."""
+"""The units of systemd: systemd-analyze accepts them, and their times and limits fit the settings."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from voxpool.scheduler.config import Settings
 UNITS = ("voxpool.service", "voxpool-node@.service")
 PROGRAM = "/opt/voxpool/bin/voxpool"
 EXPOSURE_MAX = 20
-"""Of 100, by systemd's own weights."""
+"""The exposure on a scale of 100, by systemd's own weights."""
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_systemd_finds_no_fault(unit: str, tmp_path: Path) -> None:
+def test_systemd_accepts_the_units(unit: str, tmp_path: Path) -> None:
     assert verify(unit, tmp_path, "") == ""
     assert "Lmit" in verify(unit, tmp_path, "LmitNOFILE=1\n"), "or it sees nothing"
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_it_is_shut_in(unit: str, tmp_path: Path) -> None:
+def test_the_units_are_sandboxed(unit: str, tmp_path: Path) -> None:
     file = runnable(unit, tmp_path)
     command = ["systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE_MAX}", str(file)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_the_scheduler_gets_the_time_and_the_files_that_it_needs() -> None:
+def test_the_scheduler_has_time_to_stop_and_enough_files() -> None:
     unit = options("voxpool.service")
     settings = settings_of(shlex.split(unit["ExecStart"])[1:], {"VOXPOOL_STATE_DIR": "/var/lib/voxpool"})
     assert int(unit["TimeoutStopSec"]) > settings.drain_s + settings.stop_s
@@ -42,7 +42,7 @@ def test_the_scheduler_gets_the_time_and_the_files_that_it_needs() -> None:
     assert unit["KillMode"] == "mixed"
 
 
-def test_a_node_gets_the_time_to_finish() -> None:
+def test_a_node_has_time_to_finish() -> None:
     unit = options("voxpool-node@.service")
     line = unit["ExecStart"].replace("${PAIRS}", "zh:en,en:zh").replace("${SLOTS}", "2").replace("%i", "gpu-1")
     node = flags_of(shlex.split(line)[1:])
@@ -51,20 +51,20 @@ def test_a_node_gets_the_time_to_finish() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_wrong_input_is_not_tried_again(unit: str) -> None:
+def test_wrong_input_is_not_retried(unit: str) -> None:
     assert int(options(unit)["RestartPreventExitStatus"]) == EXIT_WRONG_INPUT
     assert options(unit)["User"] == "voxpool" and options(unit)["ExecStart"].startswith(PROGRAM)
 
 
 def options(unit: str) -> dict[str, str]:
-    """Return name -> value of a unit; of a name that stands there twice the last."""
+    """Return name -> value of a unit; the last value of a repeated name."""
     lines = (OPS / "systemd" / unit).read_text().splitlines()
     pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}
 
 
 def runnable(unit: str, folder: Path, more: str = "") -> Path:
-    """Write `unit` with a program of this machine, and `more` lines of its service."""
+    """Write `unit` with a program of this machine, and `more` lines for its service."""
     text = (OPS / "systemd" / unit).read_text().replace(PROGRAM, sys.executable)
     file = folder / unit.replace("@.", "@gpu-1.")
     file.write_text(text.replace("[Service]\n", "[Service]\n" + more))
@@ -72,7 +72,7 @@ def runnable(unit: str, folder: Path, more: str = "") -> Path:
 
 
 def verify(unit: str, folder: Path, more: str) -> str:
-    """Return what systemd says against `unit`."""
+    """Return the complaints of systemd about `unit`."""
     command = ["systemd-analyze", "verify", "--man=no", str(runnable(unit, folder, more))]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     return said.stderr + ("" if said.returncode == 0 else f"exit code {said.returncode}")

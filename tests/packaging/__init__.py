@@ -1,1 +1,1 @@
-"""What is built, installed where no source tree is."""
+"""Tests of the built package, installed without a source tree."""

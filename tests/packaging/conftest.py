@@ -1,4 +1,4 @@
-"""The wheel, and the environments that it is installed in: each is made once, for the first test that asks for it."""
+"""The wheel, and the environments that it is installed in: each is made once, for the first test that uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Installation:
-    """What a client or a worker installs."""
+    """The installation of a client or a worker."""
     return Installation(tmp_path_factory.mktemp("base"), wheel, "")
 
 
@@ -35,7 +35,7 @@ def sim(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Installation:
 
 @pytest.fixture
 def scheduler(server: Installation) -> Iterator[str]:
-    """The URL of a scheduler with its own Valkey that runs from the environment `server`."""
+    """The URL of a scheduler with its own Valkey, run from the environment `server`."""
 
     def started() -> list[str]:
         lines = [json.loads(line) for line in server.output_of("serve").splitlines() if line.startswith("{")]

@@ -1,4 +1,4 @@
-"""Environments that hold the wheel of this tree with some extras, and nothing else; commands run in them."""
+"""Environments that contain only the wheel of this tree with some extras; commands run in them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def build_wheel(folder: Path) -> Path:
 
 
 class Installation:
-    """An environment under `folder` with the wheel and what `extras`, such as "[server]", bring; without pip.
+    """An environment under `folder` with the wheel and the packages of `extras`, such as "[server]"; without pip.
 
-    The versions are those of requirements.lock, so that the sizes are the same tomorrow. They come without its hashes:
-    with hashes pip wants one for the wheel, too, and every package in the list. `compiled` says whether pip writes
+    The versions are those of requirements.lock, so that the sizes are reproducible. The hashes are left out: with
+    hashes pip requires one for the wheel, too, and every package in the list. `compiled` says whether pip writes
     bytecode, which takes most of the time of a large install.
     """
 
@@ -54,17 +54,17 @@ class Installation:
 
     @property
     def packages(self) -> Path:
-        """The folder site-packages."""
+        """Return the folder site-packages."""
         (folder,) = self.folder.glob("environment/lib/python*/site-packages")
         return folder
 
     def size_mb(self, bytecode: bool) -> float:
-        """Return what site-packages takes on disk as `du` counts; an MB is 1024 x 1024 bytes."""
+        """Return the size of site-packages on disk as `du` counts; an MB is 1024 x 1024 bytes."""
         files = [file for file in self.packages.rglob("*") if bytecode or "__pycache__" not in file.parts]
         return 512 * sum({file.lstat().st_ino: file.lstat().st_blocks for file in files}.values()) / 1024**2
 
     def run(self, *command: str, within_s: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run an installed command outside the tree to its end; the caller judges what came out."""
+        """Run an installed command outside the tree to its end; the caller checks the result."""
         return subprocess.run(
             self._absolute(command),
             cwd=self.folder,
@@ -77,7 +77,7 @@ class Installation:
 
     @contextmanager
     def running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run an installed command as a process that ends with the block; `output_of` has what it wrote."""
+        """Run an installed command as a process that ends with the block; `output_of` has its output."""
         with (self.folder / f"{command[1]}.log").open("wb") as log:
             process = subprocess.Popen(
                 self._absolute(command),
@@ -98,7 +98,7 @@ class Installation:
                     process.wait()
 
     def output_of(self, command: str) -> str:
-        """Return what a command that is `running` wrote."""
+        """Return the output of a `running` command."""
         return (self.folder / f"{command}.log").read_text(errors="replace")
 
     def _absolute(self, command: tuple[str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs programs in which only the packages of some extras of voxpool can be imported; it installs nothing.
+"""Runs programs that can import only the packages of some extras of voxpool; it installs nothing.
 
 Standard input has a JSON array: the extras, and code to run; each code runs in a process of its own. Standard output
 has the exit code, standard output and standard error of each. The extras are a list such as ["server"]; [] is voxpool
@@ -27,7 +27,7 @@ OURS = "voxpool"
 
 
 class Only(importlib.abc.MetaPathFinder):
-    """Finds nothing but `names` and the standard library; all else is found as little as if it were not installed."""
+    """Finds only `names` and the standard library; all other modules appear as not installed."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names) | sys.stdlib_module_names | {OURS}
@@ -43,7 +43,7 @@ class Only(importlib.abc.MetaPathFinder):
 
 
 def distributions_of(extras: Iterable[str]) -> set[str]:
-    """Return the names of what `pip install voxpool[extras]` installs here, without voxpool."""
+    """Return the distributions that `pip install voxpool[extras]` installs here, without voxpool."""
     waiting = [(OURS, frozenset(extras))]
     seen = set(waiting)
     while waiting:
@@ -102,6 +102,6 @@ if __name__ == "__main__":
     extras, codes = json.load(sys.stdin)
     there = set() if extras is None else {module for name in distributions_of(extras) for module in modules_of(name)}
     for module in [name for name in sys.modules if name.partition(".")[0] == "packaging"]:
-        del sys.modules[module]  # this program itself needed it
+        del sys.modules[module]  # this program itself imported it
     sys.meta_path[:] = [Only(there)]
     sys.stdout.write(json.dumps([run(code) for code in codes]))

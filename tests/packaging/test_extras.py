@@ -1,4 +1,4 @@
-"""What each extra is for: the modules that it makes importable, and the line that a command prints without it."""
+"""The purpose of each extra: the modules that it makes importable, and the line that a command prints without it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT
 
 
 def only(extras: list[str] | None, *codes: str) -> list[tuple[int, str, str]]:
-    """Run each code where only the packages of `extras` are; return exit code, standard output and standard error."""
+    """Run each code with only the packages of `extras`; return exit code, standard output and standard error."""
     command = [sys.executable, only_extras.__file__]
     given = json.dumps([extras, codes])
     done = subprocess.run(command, input=given, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -25,12 +25,12 @@ def only(extras: list[str] | None, *codes: str) -> list[tuple[int, str, str]]:
 
 
 def command(name: str, *words: str) -> str:
-    """Code that is a console script."""
+    """Return code that runs a console script."""
     return f"import sys; sys.argv = {[name, *words]!r}; from voxpool import _commands; _commands.{name}()"
 
 
 def module(name: str, *words: str) -> str:
-    """Code that is `python -m`."""
+    """Return code that runs `python -m`."""
     return f"import runpy, sys; sys.argv = {[name, *words]!r}; runpy.run_module({name!r}, run_name='__main__')"
 
 
@@ -112,7 +112,7 @@ def test_a_missing_extra_is_one_line_with_the_command(extras: list[str] | None, 
 
 
 def test_without_rich_several_files_are_submitted_on_a_terminal_too() -> None:
-    """The progress bar needs rich, which the base has not."""
+    """The progress bar needs rich, which the base does not include."""
     code = "import sys; sys.stderr.isatty = lambda: True\nfrom voxpool.scheduler.cli.progress import progress\n"
     code += "with progress('en:en', 2) as shown:\n    shown.say('accepted'); shown.advance()"
     assert only([], code) == [(0, "accepted\n", "")]
@@ -132,8 +132,8 @@ def test_an_import_without_its_package_ends_with_the_command(extras: list[str] |
 
 
 @pytest.mark.parametrize("missing", ["voxpool.scheduler.cli", "_lzma"])
-def test_a_defect_of_our_own_keeps_its_traceback(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pip can't install a module of voxpool, or of Python, that isn't there."""
+def test_a_bug_of_our_own_keeps_its_traceback(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing module of voxpool, or of Python, can't be installed with pip."""
 
     def gone(name: str) -> None:
         raise ModuleNotFoundError(f"No module named {missing!r}", name=missing)

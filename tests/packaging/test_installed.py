@@ -1,4 +1,4 @@
-"""The installs that docs/install.md offers, from the wheel: how large they are, and what works with each."""
+"""The installations of docs/install.md, from the wheel: their sizes, and the features that work in each."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def test_an_install_is_as_large_as_documented(extras: str, bytecode: bool, reque
         assert size_mb <= GOALS_MB[extras] * (1 + TOLERANCE)
 
 
-def test_an_install_has_what_the_lock_pins_for_it(server: Installation) -> None:
-    """The image installs ops/requirements.lock, which has the packages of the traces, too."""
+def test_an_install_has_the_locked_packages(server: Installation) -> None:
+    """The image installs ops/requirements.lock, which includes the packages of the traces."""
     there = {path.name.split("-")[0].replace("_", "-").lower() for path in server.packages.glob("*.dist-info")}
     assert "voxpool" in there and there - {"voxpool"} <= set(pinned((ROOT / "ops" / "requirements.lock").read_text()))
 
 
 def test_a_worker_and_a_client_need_the_base_only(base: Installation, scheduler: str) -> None:
-    """A `@worker` does a job of a scheduler that runs elsewhere; modules of the user with our names stay out."""
+    """A `@worker` does a job of a scheduler that runs elsewhere; the user's modules with our names are not imported."""
     for name in ("scheduler", "sim", "loadtest", "leakgate"):
         (base.folder / f"{name}.py").write_text("raise SystemExit('a module of the user was imported')\n")
     (base.folder / "mywork.py").write_text(WORKER)

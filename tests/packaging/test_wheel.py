@@ -1,4 +1,4 @@
-"""What the wheel has, and that it runs where no source tree is: commands, Lua scripts and pages are in it."""
+"""The contents of the wheel, and that it runs without a source tree: it has commands, Lua scripts and pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.early, pytest.mark.timeout(600)]
 
 
 def test_the_wheel_has_one_import_name_and_its_data(wheel: Path) -> None:
-    """At the top level there is nothing that could overwrite, or hide, a module of somebody else."""
+    """Nothing at the top level can overwrite, or hide, a module of another package."""
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names} == {"voxpool", f"voxpool-{__version__}.dist-info"}
     scripts = {f"voxpool/lua/{path.name}" for path in (ROOT / "lua").glob("*.lua")}
@@ -54,15 +54,15 @@ def test_the_simulation_lists_its_experiments(sim: Installation, command: list[s
 
 
 def test_an_experiment_holds(sim: Installation) -> None:
-    """The shortest one that uses scenarios, Lua scripts and plots."""
+    """It is the shortest one that uses scenarios, Lua scripts and plots."""
     done = sim.run("voxpool-sim", "orphans", "--quick", "--json", "found.json", "--out", "found", within_s=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((sim.folder / "found.json").read_text())["verdict"] == "holds"
     assert list((sim.folder / "found").rglob("*.svg"))
 
 
-def test_leakgate_judges_where_nothing_else_is(sim: Installation) -> None:
-    """The command is there, and pytest would find the fixture."""
+def test_leakgate_works_alone(sim: Installation) -> None:
+    """The command works, and pytest would find the fixture."""
     rows = [f"{n},{30 * n},{20_000_000 + 9000 * n}" for n in range(60)]
     (sim.folder / "series.csv").write_text("\n".join(["t_s,work,allocated_bytes", *rows]))
     done = sim.run("leakgate", "judge", "series.csv")

@@ -1,1 +1,1 @@
-"""The simulation: its loop, its world, its checkers and their planted bugs."""
+"""Tests of the simulation: its loop, its world, its checkers and their planted bugs."""

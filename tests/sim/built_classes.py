@@ -1,7 +1,8 @@
-"""Notes every class of scheduler/ that a program builds: `python -m tests.sim.built_classes FILE MODULE WORDS…`.
+"""Records every class of scheduler/ that a program instantiates: `python -m tests.sim.built_classes FILE MODULE
+WORDS…`.
 
 It runs MODULE with WORDS as its command line and writes the names to FILE, one a line. Errors, enumerations and the
-records of messages are left out: they are made by whoever speaks, not built into a program.
+records of messages are left out: they are created at many places and are no parts of a program.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LEFT_OUT = ("voxpool.scheduler.protocol.messages", "voxpool.scheduler.errors", "
 
 
 class _NotingMeta(msgspec.StructMeta):
-    """Records are made by msgspec's metaclass, past __init__ and __new__."""
+    """Records are created by msgspec's metaclass, without __init__ and __new__."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         _note(cls)
@@ -34,7 +35,7 @@ class _NotedStruct(msgspec.Struct, metaclass=_NotingMeta):
 
 
 def install() -> None:
-    """Make all classes of scheduler/ note that they are built. Must come before scheduler is imported."""
+    """Make all classes of scheduler/ record their instantiation. Must be called before scheduler is imported."""
     assert "voxpool.scheduler" not in sys.modules
     msgspec.Struct = _NotedStruct  # type: ignore[misc]
     package = importlib.import_module("voxpool.scheduler")
@@ -46,7 +47,7 @@ def install() -> None:
             for _, cls in inspect.getmembers(module_, inspect.isclass):
                 if cls.__module__ == name and not issubclass(cls, BaseException | enum.Enum | msgspec.Struct):
                     _patch(cls)
-    BUILT.clear()  # what a module builds when it is imported says nothing of the program
+    BUILT.clear()  # instances created at the import of a module say nothing about the program
 
 
 def _patch(cls: type) -> None:

@@ -1,4 +1,4 @@
-"""A world for each test; at its end everything heals and drains, and no checker may have found anything."""
+"""A world for each test; at its end all faults heal, all jobs end, and no checker may have found a violation."""
 
 from __future__ import annotations
 

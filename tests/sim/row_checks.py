@@ -1,4 +1,4 @@
-"""What the tests of the experiments made of rows share: play each scenario once, and turn its sides round."""
+"""Shared parts of the tests of experiments: each scenario is played once; results of two sides can be exchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def exit_code(experiment: RowsExperiment, row: str, results: Mapping[str, Figure
 
 
 def healthy_without(experiment: RowsExperiment, row: str, results: Mapping[str, Figures]) -> dict[str, Figures]:
-    """Return `results` in which the side without the fix shows what the other one does."""
+    """Return `results` with the figures of the other side in place of those without the fix."""
     changed = dict(results)
     for scenario in experiment.chosen([row]):
         changed[f"{scenario.name} without"] = results[f"{scenario.name} with"]
@@ -33,7 +33,7 @@ def healthy_without(experiment: RowsExperiment, row: str, results: Mapping[str, 
 
 
 def useless_fix(experiment: RowsExperiment, row: str, results: Mapping[str, Figures]) -> dict[str, Figures]:
-    """Return `results` in which the side with the fix shows what the other one does."""
+    """Return `results` with the figures of the other side in place of those with the fix."""
     changed = dict(results)
     for scenario in experiment.chosen([row]):
         changed[f"{scenario.name} with"] = {**results[f"{scenario.name} with"], **results[f"{scenario.name} without"]}

@@ -1,4 +1,4 @@
-"""The bench of the table, at a size where it is quick, and the command that runs all benches."""
+"""The bench of the table, at a small size, and the command that runs all benches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench._rows import print_rows
 
 
 @pytest.mark.alone
-def test_the_table_is_measured_beside_a_plain_dict(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_is_compared_with_a_plain_dict(capsys: pytest.CaptureFixture[str]) -> None:
     rows = table.run(20_000)
 
     assert [row.what.split(",")[0] for row in rows[1:]] == [
@@ -29,6 +29,6 @@ def test_every_module_of_bench_is_run() -> None:
     assert not any(name.startswith("_") for name in command.modules())
 
 
-def test_a_bench_that_is_not_known_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_bench_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["chair"]) == 3
     assert "no such bench: chair; there are" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The blind ways to choose a node, which `policy` compares production with: that they are what they are called."""
+"""The blind policies, which `policy` compares production with: each chooses as its name says."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def test_at_random_does_not_look_at_loads() -> None:
 
 
 def test_the_less_loaded_of_two_never_is_the_most_loaded() -> None:
-    """Of 3 nodes there are 3 pairs: the least loaded is in two, the next wins one."""
+    """Of 3 nodes there are 3 pairs: the least loaded node is in two, the next one wins one."""
     assert shares([0, 1, 2], of_two) == pytest.approx([2 / 3, 1 / 3, 0.0], abs=0.03)
     assert shares([1, 1], of_two) == pytest.approx([0.5, 0.5], abs=0.03)
     assert shares([7], of_two) == [1.0]
 
 
-def test_the_least_loaded_is_one_of_those_that_tie() -> None:
+def test_the_least_loaded_is_one_of_those_with_equal_load() -> None:
     assert shares([3, 1, 1, 2], least_loaded) == pytest.approx([0.0, 0.5, 0.5, 0.0], abs=0.03)
 
 
-def test_a_report_shows_the_loads_as_they_were_at_its_time() -> None:
+def test_a_report_has_the_loads_of_its_time() -> None:
     nodes = [Node(f"gpu-{number}", "p", ("zh:en",), 1, None, 0) for number in (1, 2)]  # type: ignore[arg-type]
     board = Board(nodes, report_s=15.0, now_ms=0)
     board.add("gpu-1", 1)
@@ -53,7 +53,7 @@ def test_a_report_shows_the_loads_as_they_were_at_its_time() -> None:
     assert (board.seen, board.loads) == ([0, 0], [1, 0])
     board.report_if_due(15_000)
     assert board.seen == [1, 0]
-    board.report_if_due(46_000)  # two reports went by unseen; the next is due at 60 s
+    board.report_if_due(46_000)  # two reports were missed; the next is due at 60 s
     board.add("gpu-2", 1)
     board.report_if_due(59_999)
     assert board.seen == [1, 0]
@@ -65,7 +65,7 @@ def blind(rule: str = "two/exact", seed: int = 1) -> World:
     return World(seed=seed, settings=PATIENT, variant=RULES[rule].variant(), checkers=checkers_of(rule))
 
 
-def test_a_job_queues_at_a_node_that_is_full() -> None:
+def test_a_job_queues_at_a_full_node() -> None:
     world = blind()
     (node,) = world.add_nodes(1, ["zh:en"])
     world.run(for_s=0.1)
@@ -80,7 +80,7 @@ def test_a_job_queues_at_a_node_that_is_full() -> None:
     assert world.finish() == []
 
 
-def test_what_queues_at_a_lost_node_is_sent_to_another_one() -> None:
+def test_jobs_queued_at_a_lost_node_are_sent_to_another_one() -> None:
     world = blind("least/15")
     first, second = world.add_nodes(2, ["zh:en"])
     world.run(for_s=0.1)
@@ -93,7 +93,7 @@ def test_what_queues_at_a_lost_node_is_sent_to_another_one() -> None:
     assert world.finish() == []
 
 
-def test_with_nobody_connected_a_job_fails_at_once() -> None:
+def test_without_connected_nodes_a_job_fails_at_once() -> None:
     world = blind()
     job = world.submit("zh:en", work_s=1)
     assert (world.state(job), job.reason) == ("failed", "no_node")
@@ -101,7 +101,7 @@ def test_with_nobody_connected_a_job_fails_at_once() -> None:
 
 
 class _Places(Watcher):
-    """Notes which node each request was worked on."""
+    """Records the node of each request."""
 
     def __init__(self) -> None:
         self.of: dict[str, str] = {}
@@ -111,8 +111,8 @@ class _Places(Watcher):
 
 
 @pytest.mark.parametrize("rule", ["random", "two/exact", "least/5"])
-def test_each_node_is_a_first_come_first_served_queue_of_its_own(rule: str) -> None:
-    """Start by start that of the recursion for one server: nothing in the path costs time, nothing overtakes."""
+def test_each_node_is_a_first_come_first_served_queue(rule: str) -> None:
+    """The starts match the recursion for one server: the path costs no time, and no job overtakes another."""
     world = blind(rule, seed=3)
     starts, places = Starts(world), _Places()
     world.hub.add([places])

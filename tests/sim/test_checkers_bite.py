@@ -1,4 +1,4 @@
-"""Each checker finds the bug that was planted for it, in a small scenario; production passes the same scenario.
+"""Each checker finds its planted bug in a small scenario; production passes the same scenario.
 
 A checker that never finds anything proves nothing; all other simulated tests rely on this one.
 """
@@ -35,7 +35,7 @@ def some_jobs(world: World) -> None:
 
 
 def a_release_that_crosses_a_nobody(world: World) -> None:
-    """The node answers while the store's "nobody" for the next job is on its way."""
+    """The node answers while the store's "nobody" for the next job is in flight."""
     world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=0.5)
     first = world.submit("zh:en", work_s=1)
@@ -46,13 +46,13 @@ def a_release_that_crosses_a_nobody(world: World) -> None:
 
 
 def a_job_without_a_node(world: World) -> None:
-    """It fails for its time-out."""
+    """It fails at its timeout."""
     world.submit("zh:en", work_s=1)
     world.run(for_s=20)
 
 
 def a_job_whose_node_dies(world: World) -> None:
-    """Its node crashes; a longer job of another node goes on beside it."""
+    """Its node crashes; a longer job runs on another node."""
     world.add_nodes(2, pairs=["zh:en"])
     job = world.submit("zh:en", work_s=5)
     world.submit("zh:en", work_s=50)
@@ -74,14 +74,14 @@ def a_node_that_goes(world: World) -> None:
 
 
 def a_result_that_crosses_its_cancel(world: World) -> None:
-    """The node answers just as its time-out strikes: the result meets the next attempt."""
+    """The node answers at the time of the timeout: the result meets the next attempt."""
     world.add_nodes(2, pairs=["zh:en"])
     world.submit("zh:en", work_s=4.7)
     world.run(for_s=30)
 
 
 def leftovers_of_a_dead_scheduler(world: World) -> None:
-    """Half the nodes in the store belong to a scheduler that died: they live until their leases end."""
+    """Half the nodes in the store belong to a dead scheduler: they stay until their leases end."""
     for i in range(5):
         dead = scripts.register_node(
             world.clock.now_ms(), 45_000, f"dead-{i}", f"s0-{i}", "p", 1, "", ["zh:en"], "", []
@@ -116,12 +116,12 @@ def a_node_that_fails(world: World) -> None:
 
 
 def failing(node: SimNode) -> None:
-    """Have `node` answer each job with an error that may be tried again."""
+    """Let `node` answer each job with a retryable error."""
     NODE_FAULTS["node_errors"].begin(node, plain_random(1, "failing"))
 
 
 def a_node_that_registers_again_while_it_is_allocated(world: World) -> None:
-    """The allocation is on its way back from the store when the node registers anew on the same connection."""
+    """The allocation is in flight from the store when the node registers anew on the same connection."""
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1.5)
     world.submit("zh:en", work_s=1)
@@ -132,7 +132,7 @@ def a_node_that_registers_again_while_it_is_allocated(world: World) -> None:
 
 
 def a_poisoned_job(world: World) -> None:
-    """Whatever node takes it dies."""
+    """Each node that gets it crashes."""
     world.add_nodes(8, pairs=["zh:en"])
     job = world.submit("zh:en", work_s=5)
     for _ in range(7):
@@ -144,7 +144,7 @@ def a_poisoned_job(world: World) -> None:
 
 
 def two_loads(world: World) -> None:
-    """Nodes that serve two pairs are full with jobs of one: they stand in the pool of the other as stale entries."""
+    """Nodes that serve two pairs are full with jobs of one: they are stale entries in the pool of the other."""
     world.add_nodes(6, pairs=["zh:en", "en:fr"])
     world.run(for_s=0.5)
     for _ in range(5):
@@ -155,13 +155,13 @@ def two_loads(world: World) -> None:
 
 
 def jobs_that_are_forgotten(world: World) -> None:
-    """All retention passes."""
+    """The retention of all jobs passes."""
     some_jobs(world)
     world.come_to_rest()
 
 
 def a_node_that_goes_with_its_job(world: World) -> None:
-    """Its connection closes while it works; another node is free."""
+    """Its connection closes during the work; another node is free."""
     world.add_nodes(2, pairs=["zh:en"])
     job = world.submit("zh:en", work_s=5)
     world.run(for_s=1)
@@ -172,7 +172,7 @@ def a_node_that_goes_with_its_job(world: World) -> None:
 
 
 def a_node_that_the_store_forgets(world: World) -> None:
-    """One of two nodes is no longer in the store; its next beat must bring it back."""
+    """One of two nodes is missing from the store; its next heartbeat must restore it."""
     node, _ = world.add_nodes(2, pairs=["zh:en"])
     world.run(for_s=1)
     (known,) = (each for each in world.core.node_registry.nodes.values() if each.node_id == node.node_id)
@@ -182,7 +182,7 @@ def a_node_that_the_store_forgets(world: World) -> None:
 
 
 def a_dead_node_that_no_select_meets(world: World) -> None:
-    """A scheduler that died has left a node in the store, of a pair that gets no jobs."""
+    """A dead scheduler has left a node in the store, with a pair that gets no jobs."""
     dead = scripts.register_node(world.clock.now_ms(), 45_000, "dead", "s0-1", "p", 1, "", ["en:fr"], "", [])
     world.hub.calls_run([dead], world.store.run_now([dead]))
     some_jobs(world)
@@ -233,7 +233,7 @@ SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
     "reservations are never released (M8)": (some_jobs, {}),
     "a node that leaves stays in its pools (M5)": (a_node_that_goes, {}),
 }
-"""Planted bug -> the scenario in which it shows, and what its world needs."""
+"""Planted bug -> the scenario in which it shows, and the options of its world."""
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -272,7 +272,7 @@ def test_a_request_that_never_ends_is_found_at_the_end() -> None:
 
 @pytest.mark.parametrize("name", [name for name, bug in PLANTED.items() if bug.seeds])
 def test_a_planted_bug_is_found_in_a_swarm_within_the_stated_number_of_seeds(name: str) -> None:
-    """The swarm is not aimed at the bug: `python -m voxpool.sim.planted.table` prints which checkers found it."""
+    """The swarm is not aimed at the bug; `python -m voxpool.sim.planted.table` prints which checkers found it."""
     bug = PLANTED[name]
     found = find(bug)
     assert 1 <= found.seed <= bug.seeds, f"not found in {bug.seeds} seeds; only {found.sentences}"

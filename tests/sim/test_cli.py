@@ -1,4 +1,4 @@
-"""`voxpool-sim` as it is used: commands, exit codes, one line for whatever is wrong."""
+"""The command line of `voxpool-sim`: commands, exit codes, one line for each error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_run_that_holds(
+def test_a_run_that_passes(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
@@ -66,7 +66,7 @@ def test_a_run_that_holds(
     ]
 
 
-def test_a_run_that_does_not_hold_prints_one_line_to_paste(
+def test_a_failing_run_prints_one_line_to_paste(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small.write_text(SMALL.replace('lost_jobs = "== 0"', '"wait_s.mean" = "> 5"'))
@@ -77,7 +77,7 @@ def test_a_run_that_does_not_hold_prints_one_line_to_paste(
     assert any(line.startswith("options: scenario ") for line in lines)
 
 
-def test_limits_of_a_load_run_hold_in_a_simulation_where_it_has_the_figure(
+def test_limits_of_a_load_run_are_checked_in_a_simulation_that_has_the_figure(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     limits = """"result.p99" = "< 900 ms"\nfailures = "<= 0.1 %"\n"submit.p95" = "< 50 ms\""""
@@ -92,7 +92,7 @@ def test_limits_of_a_load_run_hold_in_a_simulation_where_it_has_the_figure(
     assert "only a load run has the figure: submit.p95 < 50 ms" in " ".join(content["notes"])
 
 
-def test_a_run_without_the_fix_of_a_row_is_found_out(
+def test_a_run_without_a_fix_fails(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert voxpool_sim("run", str(small), "--without", "R9", monkeypatch=monkeypatch) == 1
@@ -103,7 +103,7 @@ def test_a_run_without_the_fix_of_a_row_is_found_out(
     assert capsys.readouterr().err.startswith("voxpool-sim: there is no variant for the defect 'R99'")
 
 
-def test_a_run_without_a_figure_that_is_expected_is_unclear(
+def test_a_run_without_an_expected_figure_is_unclear(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = SMALL.replace("rate_per_s = 0.5", "rate_per_s = 0.0").replace('lost_jobs = "== 0"', '"wait_s.mean" = "< 5"')
@@ -143,7 +143,9 @@ def test_a_wrong_scenario_is_one_line_and_exit_3(
     assert captured.err == f"voxpool-sim: {small}: traffic[0].rate_per_s = -0.5: must be at least 0\n"
 
 
-def test_list_shows_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_shows_scenarios_and_experiments(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert voxpool_sim("list", monkeypatch=monkeypatch) == 0
     everything = capsys.readouterr().out
     for word in ("node_freeze", "nothing is lost", "rush", "experiments:"):
@@ -185,7 +187,7 @@ def test_each_experiment_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert capsys.readouterr().err == "voxpool-sim: probe has no defect 'X2': it has X1\n"
 
 
-def test_a_report_that_can_not_be_written_is_one_line(
+def test_an_unwritable_report_is_one_line(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -16,14 +16,14 @@ SEEDS = range(2, 12)
 @pytest.mark.parametrize("name", ["outputs are mixed up", "audio is swapped"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_mix_up_is_found_in_each_seed(name: str, seed: int) -> None:
-    """By the checker at the client, and by the trace hash."""
+    """The checker at the client and the trace hash find it."""
     mixed, whole = play_seed(seed, variant=PLANTED[name].make()), play_seed(seed)
     assert any(line.startswith(EveryResultIsItsOwn.sentence) for line in mixed.broken)
     assert mixed.trace_hash != whole.trace_hash
 
 
-def test_audio_and_output_tell_jobs_apart() -> None:
-    """Also audio of the same size, and the same audio of two jobs."""
+def test_audio_and_output_distinguish_jobs() -> None:
+    """Also for audio of the same size, and for the same audio of two jobs."""
     one, two = audio_of("r1", 1000), audio_of("r2", 1000)
     assert (len(one), one == two) == (1000, False)
     outputs = [output_of("j1", one), output_of("j1", two), output_of("j2", one), output_of("j1", audio_of("r1", 999))]

@@ -1,4 +1,4 @@
-"""What a machine costs, as a part of a scenario: each cost is in the waits, alone and to the millisecond."""
+"""The costs of a machine as a part of a scenario: each cost shows in the waits, alone and to the millisecond."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def one_job(**tables: Any) -> Played[World]:
     return play(Scenario(name="one", duration_s=10, nodes=nodes, traffic=[traffic], **tables))
 
 
-def test_the_overhead_of_service_is_added_whatever_the_speed() -> None:
+def test_the_overhead_of_service_is_independent_of_the_speed() -> None:
     plain = one_job()
     played = one_job(service=Service(overhead_ms=Empirical(values=(40.0,))))
     assert plain.run["sojourn_s"]["mean"] == pytest.approx(1.0)
@@ -47,7 +47,7 @@ def test_the_overhead_of_service_is_added_whatever_the_speed() -> None:
 
 
 def test_a_message_keeps_the_loop_busy() -> None:
-    """The submit is read before the wait begins, the result after the work: one message lies in a sojourn."""
+    """The submit is read before the wait begins, the result after the work: a sojourn includes one message."""
     played = one_job(loop=Loop(message_ms=10.0))
     assert played.run["start_wait_s"]["mean"] == pytest.approx(0.0)
     assert played.run["sojourn_s"]["mean"] == pytest.approx(1.01)
@@ -55,7 +55,7 @@ def test_a_message_keeps_the_loop_busy() -> None:
 
 
 def test_messages_that_come_together_wait_for_each_other() -> None:
-    """Ten submits in one moment are read one after the other, 10 ms each."""
+    """Ten simultaneous submits are read one after the other, 10 ms each."""
     read_at: list[float] = []
 
     class Reads(Watcher):
@@ -109,7 +109,7 @@ def test_a_file_of_costs_replaces_the_tables_of_a_scenario(tmp_path: Path) -> No
         ('[service.overhead_ms]\ndist = "empirical"\nvalues = [1.0, -1.0]\n', "must be at least 0"),
     ],
 )
-def test_what_is_wrong_with_a_file_of_costs_is_said_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_file_of_costs_is_reported_in_one_line(text: str, said: str, tmp_path: Path) -> None:
     path, costs = tmp_path / "one.toml", tmp_path / "costs.toml"
     path.write_text('name = "one"\nduration_s = 10\n')
     costs.write_text(text)
@@ -119,7 +119,7 @@ def test_what_is_wrong_with_a_file_of_costs_is_said_in_one_line(text: str, said:
     assert "\n" not in str(caught.value)
 
 
-def test_what_a_stream_tells_beforehand_is_what_it_makes() -> None:
+def test_the_predicted_arrivals_of_a_stream_are_right() -> None:
     traffic = Traffic(pair="zh:en", rate_per_s=5.0, work_s=0.1, start_s=1.0, arrivals="bursts", burst=3)
     told = list(Stream(traffic, "t0", 7, 20.0).schedule())
 
@@ -138,7 +138,7 @@ def test_what_a_stream_tells_beforehand_is_what_it_makes() -> None:
     assert [(request.request_id, request.work_s) for _, request in told] == [(name, work) for _, name, work in made]
 
 
-def test_a_run_with_costs_waits_as_long_as_they_say(tmp_path: Path) -> None:
+def test_the_waits_of_a_run_include_its_costs(tmp_path: Path) -> None:
     costs = tmp_path / "costs.toml"
     costs.write_text(COSTS)
     report, _ = play_file(

@@ -1,4 +1,4 @@
-"""One seed, one run: in another process, under another hash seed and on the other Python; another seed differs."""
+"""One seed gives one run: in another process, with another hash seed and on the other Python; another seed differs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ print(play(churn(), seed=int(sys.argv[1])).run["trace_hash"])
 
 
 def churn() -> Scenario:
-    """Two minutes with every fault, delays everywhere and sessions: whatever may depend on chance is in it."""
+    """Two minutes with every fault, delays and sessions, so that everything that may depend on chance is included."""
     whole = load_scenario(SCENARIOS / "churn.toml")
     often = [msgspec.structs.replace(fault, per_target_per_h=60.0) for fault in whole.faults]
     return msgspec.structs.replace(whole, duration_s=SECONDS, faults=often)
@@ -48,7 +48,7 @@ def hash_in_another_process(python: str, seed: int, hash_seed: str) -> str:
 
 
 def other_python() -> str | None:
-    """The other Python of 3.11 and 3.13, in its own environment, where the set-up has made one."""
+    """The other Python of 3.11 and 3.13, in its own environment, if the set-up has made one."""
     for folder in (".venv", ".venv-other"):
         python = ROOT / folder / "bin" / "python"
         if python.exists() and _version(str(python)) != sys.version_info[:2]:
@@ -79,8 +79,8 @@ def test_another_seed_gives_another_run() -> None:
     assert len({play(churn(), seed=seed).run["trace_hash"] for seed in (1, 2, 3)}) == 3
 
 
-def test_watching_changes_nothing(tmp_path: Path) -> None:
-    """Trace file and checkers read only: without checkers, and with the file, every event is the same."""
+def test_observers_change_nothing(tmp_path: Path) -> None:
+    """Trace file and checkers only read: without checkers, and with the file, every event is the same."""
     plain = play(churn(), seed=4, checkers=())
     with (tmp_path / "trace.json").open("w") as file:
         traced = play(churn(), seed=4, trace_file=file)
@@ -90,6 +90,6 @@ def test_watching_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("store", ["fakeredis", "embedded"])
 def test_a_real_store_gives_the_run_of_the_memory_store(store: str) -> None:
-    """The same scripts with the same time and chance: the answers are equal, so the run is."""
+    """The same scripts run with the same time and chance: the answers are equal, and so is the run."""
     short = msgspec.structs.replace(churn(), duration_s=20.0, settings={"retention_s": 5.0, "cleanup_interval_s": 5.0})
     assert play(short, store=store).run["trace_hash"] == play(short).run["trace_hash"]

@@ -1,4 +1,4 @@
-"""`voxpool-sim run --events` and `diff`: the first event at which two runs part."""
+"""`voxpool-sim run --events` and `diff`: the first event at which two runs differ."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def events_of(folder: Path, name: str, *, mean: float = 0.5, ends: str = "", see
 
 @pytest.mark.parametrize("ends", ["", 'ends = "wire"'])
 def test_two_runs_of_one_seed_are_the_same(tmp_path: Path, ends: str) -> None:
-    """All events, with their times; the last ones, too."""
+    """All events are compared with their times, up to the last one."""
     one, other = events_of(tmp_path, "one", ends=ends), events_of(tmp_path, "other", ends=ends)
     assert run("diff", str(one), str(other)) == (0, "the runs are the same\n")
     words = [line.split()[1] for line in one.read_text().splitlines()]
@@ -46,8 +46,8 @@ def test_two_runs_of_one_seed_are_the_same(tmp_path: Path, ends: str) -> None:
     assert words.index("register") < words.index("submit")
 
 
-def test_the_first_difference_is_shown_with_what_was_before(tmp_path: Path) -> None:
-    """The arrivals are those of the seed; the first work that takes another time makes the difference."""
+def test_the_first_difference_is_shown_with_the_events_before(tmp_path: Path) -> None:
+    """The arrivals are those of the seed; the first work with another duration makes the difference."""
     one, other = events_of(tmp_path, "one"), events_of(tmp_path, "other", mean=0.6)
     code, output = run("diff", str(one), str(other))
     assert code == 1
@@ -60,8 +60,8 @@ def test_the_first_difference_is_shown_with_what_was_before(tmp_path: Path) -> N
     assert " done " in lines[lines.index(f"{one}:") + 1]
 
 
-def test_a_run_that_ends_before_the_other_parts_there(tmp_path: Path) -> None:
-    """Its side says so."""
+def test_a_run_that_ends_early_differs_at_its_end(tmp_path: Path) -> None:
+    """The output names the run that ended."""
     one = events_of(tmp_path, "one")
     shorter = tmp_path / "shorter.txt"
     shorter.write_text("".join(one.read_text().splitlines(keepends=True)[:-3]))
@@ -69,8 +69,8 @@ def test_a_run_that_ends_before_the_other_parts_there(tmp_path: Path) -> None:
     assert code == 1 and output.endswith(f"{shorter}:\n    (has ended)\n")
 
 
-def test_files_that_can_not_be_compared_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Missing, and empty."""
+def test_files_that_cannot_be_compared_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One is missing, one is empty."""
     from voxpool.scheduler.errors import ConfigError
 
     empty = tmp_path / "empty.txt"

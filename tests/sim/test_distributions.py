@@ -1,4 +1,4 @@
-"""Draws have the mean and spread that they were asked for, and come from their own seed only."""
+"""Draws have the requested mean and spread, and depend on their own seed only."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def test_draws_do_not_depend_on_how_many_are_made_at_a_time() -> None:
 
 
 def test_sub_seeds_are_the_same_everywhere() -> None:
-    """These are written down: they hold in every process, on every Python version and machine."""
+    """The expected values are constants: they hold in every process, on every Python version and machine."""
     assert sub_seed(1, "scheduler") == 3955143695397904122
     assert plain_random(1, "nodes").random() == 0.7053455571688555

@@ -1,4 +1,4 @@
-"""One grammar for [expect] and --expect: what is understood, what is wrong in one line, and who can check what."""
+"""One grammar for [expect] and --expect: valid texts, errors in one line, and which command can check which figure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from voxpool.sim.scenario.expect import FIGURES, for_a_load_run, not_simulated, 
         ("resident.jobs_end==0", "", "== 0"),
     ],
 )
-def test_what_is_understood(text: str, loaded: str, limit: str) -> None:
+def test_valid_expectations(text: str, loaded: str, limit: str) -> None:
     found = parse_expectation(text)
     assert (found.loaded, found.bound.text) == (loaded, limit)
 
@@ -49,14 +49,14 @@ def test_what_is_understood(text: str, loaded: str, limit: str) -> None:
         ("rate==fast", "rate: limit '== fast' is not understood: 'fast' is not a number"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(text: str, says: str) -> None:
+def test_an_invalid_expectation_is_reported_in_one_line(text: str, says: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_expectation(text)
     assert str(refused.value).startswith(says) and "\n" not in str(refused.value)
 
 
-def test_a_load_run_takes_what_it_has_and_names_the_rest() -> None:
-    """What is given later replaces what was expected of the same figure, by whichever of its names."""
+def test_a_load_run_takes_its_own_figures_and_names_the_others() -> None:
+    """A later expectation replaces an earlier one of the same figure, under either of its names."""
     defaults = [parse_expectation("failures<=0%"), parse_expectation("other.failures<=0%")]
     scenario = parse_expectations({"lost_jobs": "== 0", "sojourn_s.p99": "< 0.5", "resident.jobs_end": "== 0"})
     own = [parse_expectation("result.p99<200ms"), parse_expectation("failures<1%"), parse_expectation("failures>0.1%")]
@@ -71,12 +71,12 @@ def test_a_load_run_takes_what_it_has_and_names_the_rest() -> None:
     assert [one.name for one in left_out] == ["resident.jobs_end"]
 
 
-def test_a_simulation_names_what_only_a_load_run_has() -> None:
+def test_a_simulation_names_figures_that_only_a_load_run_has() -> None:
     expectations = parse_expectations({"submit.p95": "< 50 ms", "result.p99": "< 2 s", "failures": "<= 0"})
     assert [one.path for one in expectations] == ["", "sojourn_s.p99", "failures"]
     assert not_simulated(expectations) == ["Not checked, only a load run has the figure: submit.p95 < 50 ms."]
 
 
-def test_every_figure_is_one_that_somebody_has() -> None:
+def test_every_figure_exists_in_a_command() -> None:
     assert all(figure.simulated or figure.loaded for figure in FIGURES.values())
     assert all(figure.loaded in ("", *FIGURES) for figure in FIGURES.values())

@@ -1,4 +1,4 @@
-"""The experiment `audio` at a small size: what each side shows, and when it proves nothing."""
+"""The experiment `audio` at a small size: the result of each side, and cases without evidence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def outcome(heard: Mapping[str, Heard]) -> Outcome:
     return report_of(Options(), SMALL, heard).outcome
 
 
-def test_audio_kept_until_the_sweep_takes_what_littles_law_says(heard: dict[str, Heard]) -> None:
+def test_audio_kept_until_the_sweep_takes_as_much_as_in_littles_law(heard: dict[str, Heard]) -> None:
     assert max(heard["without"].bytes) == pytest.approx(SMALL.kept, rel=0.2)
     assert heard["without"].bytes[-1] == 0
 
@@ -39,7 +39,7 @@ def test_audio_freed_at_dispatch_is_missing_at_every_redispatch(heard: dict[str,
     assert freed.run["failed_for"]["no_audio"] == freed.redispatches
 
 
-def test_audio_freed_at_the_end_takes_little_and_is_there_when_needed(heard: dict[str, Heard]) -> None:
+def test_audio_freed_at_the_end_takes_little_and_is_available_when_needed(heard: dict[str, Heard]) -> None:
     with_ = heard["with"]
 
     assert with_.redispatches > 10

@@ -1,4 +1,4 @@
-"""`capacity` at a small size: theory's number, the search, what is simulated, and what can't be asked."""
+"""`capacity` at a small size: the theoretical number, the search, the simulation, and invalid options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TINY = Size(jobs=1500, seeds=3)
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried runs in this process."""
+    """Trials run in this process."""
 
     def run_parts(parts: Iterable[Part], progress: bool, at_once: int) -> dict[str, Any]:
         return {part.name: part.call(*part.args, lambda _: None) for part in parts}
@@ -32,8 +32,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "run_parts", run_parts)
 
 
-def test_work_of_another_spread_waits_as_much_longer_as_its_variance_says() -> None:
-    """M/D/c waits about half as long as M/M/c."""
+def test_the_wait_depends_on_the_variance_of_the_work() -> None:
+    """Jobs of M/D/c wait about half as long as those of M/M/c."""
     assert (spread_factor(1.0), spread_factor(0.0), spread_factor(2.0)) == (1.0, 0.5, 2.5)
     even, exponential = (Demand(18.0, work_s, 0.5, 2) for work_s in (Even(1.0), Exponential(1.0)))
     assert even.theory_p99_s(10) == pytest.approx(exponential.theory_p99_s(10) / 2)
@@ -68,13 +68,13 @@ def test_the_whole_plan_holds_and_draws_its_curve(here: None, tmp_path: Path) ->
 
 @pytest.mark.parametrize("needed", [25, 26, 27, 40, 200])
 def test_the_search_finds_the_first_number_that_keeps_the_bound(needed: int) -> None:
-    """Also when theory is far off, on either side."""
+    """It also finds it when the theory is far off, in either direction."""
 
     class Known(Search):
         def at(self, *numbers: int) -> list[Found]:
             return [Found(n, Interval(0.1 if n >= needed else 9.0, 0.0), 0.0, 0.5, 0) for n in numbers]
 
-    demand = Demand(20.0, Exponential(2.0), 0.5, 1)  # 41 nodes at least; theory says more
+    demand = Demand(20.0, Exponential(2.0), 0.5, 1)  # at least 41 nodes; the theory gives more
     found: dict[int, Found] = {}
     search = Known(demand, TINY, 1, "memory", False, found)
     search.found.update({n: search.at(n)[0] for n in range(1, 1000)})
@@ -92,7 +92,7 @@ def test_the_search_finds_the_first_number_that_keeps_the_bound(needed: int) -> 
         ("pareto:1:3", Pareto(1.0, 3.0)),
     ],
 )
-def test_work_is_written_in_a_word(text: str, work: Distribution) -> None:
+def test_work_is_parsed_from_a_word(text: str, work: Distribution) -> None:
     assert work_of(text) == work
 
 
@@ -107,7 +107,7 @@ def test_measured_work_comes_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["normal:2", "exponential", "exponential:2:1", "lognormal:2:x", "gamma:-1", "empirical:no"]
 )
-def test_work_that_can_not_be_read_is_told_in_a_line(text: str) -> None:
+def test_invalid_work_is_reported_in_one_line(text: str) -> None:
     with pytest.raises(ConfigError) as error:
         work_of(text)
     assert "\n" not in str(error.value)
@@ -126,6 +126,6 @@ def test_work_that_can_not_be_read_is_told_in_a_line(text: str) -> None:
         Demand(math.inf, Exponential(2.0), 0.5, 1),
     ],
 )
-def test_what_can_not_be_planned_is_refused(demand: Demand) -> None:
+def test_an_impossible_plan_is_refused(demand: Demand) -> None:
     with pytest.raises(ConfigError):
         plan(demand)

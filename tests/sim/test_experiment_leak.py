@@ -1,4 +1,4 @@
-"""The experiment `leak` at a small size: what each side shows, and when it proves nothing."""
+"""The experiment `leak` at a small size: the result of each side, and cases without evidence."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def results() -> dict[str, Any]:
 
 
 def played(size: Size) -> dict[str, Any]:
-    """The parts that are cheap and always the same; the pauses are made up, since a test can't depend on them."""
+    """The cheap and deterministic parts; the pauses are invented, since a test can't depend on real ones."""
     found: dict[str, Any] = {}
     for side in ("without", "with"):
         found[f"M1 {side}"] = day(size, 3, "memory", side, silent)
@@ -87,7 +87,7 @@ def test_samples_are_taken_just_after_each_sweep(results: dict[str, Any]) -> Non
     assert sum(plateau) / len(plateau) == pytest.approx(SMALL.rate_per_s * SMALL.retention_s, rel=0.1)
 
 
-def test_allocated_bytes_tell_the_leak_and_find_a_planted_one(results: dict[str, Any]) -> None:
+def test_allocated_bytes_show_the_leak_and_a_planted_one(results: dict[str, Any]) -> None:
     def verdict(name: str) -> Verdict:
         series = results[name]
         return judge(series.allocated, SMALL.limit_bytes * series.jobs[-1]).verdict
@@ -97,7 +97,7 @@ def test_allocated_bytes_tell_the_leak_and_find_a_planted_one(results: dict[str,
     assert verdict("planted 64") is Verdict.LEAK
 
 
-def test_a_long_job_can_be_asked_for_only_when_age_counts_from_the_end(results: dict[str, Any]) -> None:
+def test_a_long_job_can_be_read_only_when_its_age_counts_from_the_end(results: dict[str, Any]) -> None:
     assert [asked.share for asked in results["M2 without"]] == [100.0, 100.0]
     assert [asked.share for asked in results["M2 with"]] == [0.0, 0.0]
     assert all(asked.asked > 100 for asked in results["M2 with"])
@@ -140,7 +140,7 @@ def test_a_fix_that_leaks_is_broken(results: dict[str, Any]) -> None:
     }
 
 
-def test_a_meter_that_can_not_read_fails_closed(results: dict[str, Any]) -> None:
+def test_an_unreadable_meter_fails_closed(results: dict[str, Any]) -> None:
     blind = {**results, "allocated with": AllocatedSeries(0, "no mallinfo2 here")}
 
     found = reported(blind)
@@ -164,14 +164,14 @@ def test_a_row_can_be_run_alone_and_another_experiments_row_is_refused() -> None
         leak.EXPERIMENT.run(Options(variant="neither"))  # type: ignore[arg-type]
 
 
-def test_a_store_that_is_not_known_is_refused_at_once() -> None:
+def test_an_unknown_store_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="store 'mysql' is not known"):
         BY_NAME["leak"].run(Options(store="mysql"))
 
 
 @pytest.mark.alone
-def test_a_full_scan_holds_the_loop_longer_than_slices_do() -> None:
-    """M9 at a size where a test is quick; the experiment has the figures of a million jobs."""
+def test_a_full_scan_blocks_the_loop_longer_than_slices_do() -> None:
+    """M9 at a small size; the experiment has the figures of a million jobs."""
     (ours,), (plain,) = production([100_000]), before([100_000])
 
     assert plain.sweep_ms > 2 * ours.sweep_ms
@@ -179,7 +179,7 @@ def test_a_full_scan_holds_the_loop_longer_than_slices_do() -> None:
     assert 300 < ours.bytes_a_job < 700
 
 
-def test_parts_run_in_processes_and_write_what_is_asked_for(tmp_path: Any) -> None:
+def test_parts_run_in_processes_and_write_the_requested_files(tmp_path: Any) -> None:
     options = Options(seed=3, without="M2", quick=True, out=tmp_path / "out", json=tmp_path / "leak.json")
 
     found = leak.EXPERIMENT.run(options)
@@ -188,7 +188,7 @@ def test_parts_run_in_processes_and_write_what_is_asked_for(tmp_path: Any) -> No
     assert [path.name for path in found.written] == ["report.html", "report.json", "leak.json"]
 
 
-def test_the_smallest_leak_is_the_end_of_an_unbroken_run_of_found_ones() -> None:
+def test_the_smallest_leak_is_the_last_of_a_series_of_found_ones() -> None:
     def verdict(word: Verdict) -> Trend:
         return Trend(word, "", 1, 0, 1, [], [], 0.0, 0.0, 0.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""The experiment `orphans` at a small size: what each row shows on each side, and when it proves nothing."""
+"""The experiment `orphans` at a small size: the result of each row on each side, and cases without evidence."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def results() -> dict[str, Figures]:
     return found
 
 
-def test_node_ids_stay_without_a_goodbye_and_go_with_the_lease(results: dict[str, Figures]) -> None:
+def test_node_ids_stay_without_a_goodbye_and_are_removed_with_the_lease(results: dict[str, Figures]) -> None:
     assert results["M4 without"]["ids"] == 30
     assert results["M4 with"] == {"ids": 0, "broken": 0}
 
 
-def test_dead_nodes_stay_in_pools_and_go_with_the_lease(results: dict[str, Figures]) -> None:
+def test_dead_nodes_stay_in_pools_and_are_removed_with_the_lease(results: dict[str, Figures]) -> None:
     assert results["M5 without"] == {"ghosts": 30, "without_owner": 30}
     assert results["M5 with"] == {"known": 30, "ghosts": 0, "without_owner": 0}
 
@@ -52,7 +52,7 @@ def test_maps_keep_closed_sockets_and_the_core_keeps_none(results: dict[str, Fig
     assert isinstance(redispatched, int) and redispatched > 100
 
 
-def test_counted_slots_are_lost_for_ever_and_holds_come_back(results: dict[str, Figures]) -> None:
+def test_counted_slots_are_lost_for_ever_and_reservations_are_freed(results: dict[str, Figures]) -> None:
     assert results["M8 without"] == {"full_and_idle": 4, "lost_s": math.inf}
     with_ = results["M8 with"]
     assert (with_["full_and_idle"], with_["taken"], with_["state"]) == (0, 8, "completed")
@@ -101,7 +101,7 @@ def test_the_old_maps_do_empty_when_a_client_says_goodbye() -> None:
     assert maps.entries() == 0
 
 
-def test_the_census_sees_into_every_container_of_the_core() -> None:
+def test_the_census_covers_every_container_of_the_core() -> None:
     world = World(checkers=(), is_traced=False)
     world.add_nodes(3, ["zh:en"])
     world.run(for_s=1)

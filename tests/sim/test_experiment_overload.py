@@ -1,4 +1,4 @@
-"""The experiment `overload` at a small size: production refuses and waits as M/M/c/K predicts."""
+"""The experiment `overload` at a small size: rejections and waits of production match M/M/c/K."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def found() -> dict[str, Found]:
     }
 
 
-def test_production_keeps_to_the_prediction(found: dict[str, Found]) -> None:
+def test_production_matches_the_prediction(found: dict[str, Found]) -> None:
     report = report_of(Options(), SIZE, found)
     assert report.outcome is Outcome.HOLDS, [check for check in report.checks if not check.ok]
     assert found["with 5"].completed >= 0.99 > found["without 5"].completed
 
 
-def test_a_side_that_refuses_nobody_is_broken(found: dict[str, Found]) -> None:
+def test_a_side_without_rejections_is_broken(found: dict[str, Found]) -> None:
     useless = {**found, "with 5": found["without 5"]}
     assert report_of(Options(), SIZE, useless).outcome is Outcome.BROKEN
 
 
-def test_a_pool_below_its_limit_refuses_nobody(found: dict[str, Found]) -> None:
+def test_a_pool_below_its_limit_rejects_nothing(found: dict[str, Found]) -> None:
     assert found["with 0.8"].refused == 0 and found["with 0.8"].completed == 1
 
 
-def test_the_bounded_queue_is_erlang_c_without_a_bound_and_refuses_what_is_too_much() -> None:
+def test_the_bounded_queue_is_erlang_c_without_a_bound_and_rejects_the_excess() -> None:
     refused, wait_s = bounded_queue(10, 0.8, 0.5, 1000)
     assert refused < 1e-30 and wait_s == pytest.approx(erlang_c_wait(10, 0.8, 0.5), rel=1e-9)
     refused, wait_s = bounded_queue(10, 5.0, 0.5, 160)

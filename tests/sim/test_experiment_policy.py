@@ -1,4 +1,4 @@
-"""The experiment `policy` at a small size: what each side shows, and when it proves nothing."""
+"""The experiment `policy` at a small size: the result of each side, and cases without evidence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEED = 2
 
 
 def nobody(_: float) -> None:
-    """Hears of progress."""
+    """Ignore the progress."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def mean_s(results: Results, policy: str) -> float:
 
 
 def test_old_reports_make_the_least_loaded_worse_than_random(results: Results) -> None:
-    """The herd: until the next report all jobs go to the few nodes that looked idle in the last one."""
+    """This is the herd effect: until the next report all jobs go to the few nodes that looked idle in the last one."""
     order = [PRODUCTION, "two/exact", "two/15", "random", "least/15"]
     means = [mean_s(results, policy) for policy in order]
     assert means == sorted(means)
@@ -91,23 +91,23 @@ def changed(results: Results, policy: str, **figures: float) -> Results:
     return replace(results, empty=empty, long=long)
 
 
-def test_production_that_waits_as_long_as_a_blind_choice_is_broken(results: Results) -> None:
+def test_production_with_the_waits_of_a_blind_choice_is_broken(results: Results) -> None:
     assert outcome(changed(results, PRODUCTION, mean_s=mean_s(results, "two/exact")), "C6") is Outcome.BROKEN
     assert outcome(changed(results, PRODUCTION, p99_s=60.0), "C6") is Outcome.BROKEN
     assert outcome(changed(results, PRODUCTION, off_s=0.1), "C6") is Outcome.BROKEN
 
 
 @pytest.mark.parametrize("policy", ["random", "two/exact", "two/15", "least/15"])
-def test_a_blind_choice_that_waits_as_little_as_production_proves_nothing(results: Results, policy: str) -> None:
+def test_a_blind_choice_with_the_waits_of_production_proves_nothing(results: Results, policy: str) -> None:
     assert outcome(changed(results, policy, mean_s=0.0001), "C6") is Outcome.UNCLEAR
 
 
-def test_a_broken_checker_shows(results: Results) -> None:
+def test_a_broken_checker_is_reported(results: Results) -> None:
     assert outcome(changed(results, PRODUCTION, broken=["one"]), "C6") is Outcome.BROKEN  # type: ignore[arg-type]
     assert outcome(changed(results, "random", broken=["one"]), "C6") is Outcome.UNCLEAR  # type: ignore[arg-type]
 
 
-def test_a_side_of_the_rows_about_nodes_in_the_others_place(results: Results) -> None:
+def test_exchanged_sides_of_the_rows_about_nodes_are_found(results: Results) -> None:
     pair, spoiled = results.affinity, results.failing
     assert outcome(replace(results, affinity={**pair, WITH: pair[WITHOUT]}), "C7") is Outcome.BROKEN
     assert outcome(replace(results, affinity={**pair, WITHOUT: pair[WITH]}), "C7") is Outcome.UNCLEAR
@@ -116,7 +116,7 @@ def test_a_side_of_the_rows_about_nodes_in_the_others_place(results: Results) ->
         assert outcome(replace(results, failing={**spoiled, side: spoiled[WITH]}), "C8") is Outcome.UNCLEAR
 
 
-def test_a_load_that_the_catalogue_does_not_name_has_a_limit_for_production(results: Results) -> None:
+def test_a_load_outside_the_catalogue_has_a_limit_for_production(results: Results) -> None:
     size = replace(SMALL, loads=(0.8,))
     moved = [replace(found, load=0.8) for found in results.empty]
     (line,) = (line for line in lines_of("C6", size, Results(moved)) if "mean wait at 80%" in line.name)
@@ -131,7 +131,7 @@ def test_production_starts_every_job_when_the_central_queue_would(results: Resul
 
 
 def test_a_failing_node_rests_after_five_in_a_row(results: Results) -> None:
-    """45 s have room for two rounds of five: at the start, and when its rest of 30 s is over."""
+    """In 45 s there are two rounds of five: at the start, and when its rest of 30 s is over."""
     assert results.failing[WITH]["spoiled"] == 10
 
 
@@ -142,7 +142,7 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     assert len(runs[0].means_s) == 2
 
 
-def test_what_the_options_ask_for() -> None:
+def test_the_options_of_policy() -> None:
     assert size_of(Options()) is NORMAL
     assert size_of(Options(extra={"full": True})) is FULL
     chosen = size_of(Options(extra={"loads": "0.9,0.6", "policies": "least/15,random"}))
@@ -158,6 +158,6 @@ def test_what_the_options_ask_for() -> None:
         ({"policies": "two/16"}, "did you mean two/15"),
     ],
 )
-def test_wrong_input_says_what_is_wrong(extra: dict[str, str | bool], said: str) -> None:
+def test_invalid_options_of_policy_have_a_message(extra: dict[str, str | bool], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         EXPERIMENT.run(Options(extra=extra))

@@ -1,4 +1,4 @@
-"""The experiment `pools` at a small size: what each row shows on each side, and when it proves nothing. Counts only."""
+"""The experiment `pools` at a small size: the result of each row on each side, and cases without evidence."""
 
 from __future__ import annotations
 
@@ -57,40 +57,40 @@ def results() -> dict[str, Any]:
     return played()
 
 
-def test_a_living_node_is_missed_among_the_dead_and_now_it_is_found(results: dict[str, Any]) -> None:
+def test_a_live_node_among_dead_ones_is_found_with_the_fix_only(results: dict[str, Any]) -> None:
     without = results["C1 without"]
     assert without["nobody 1"] > 85 and 40 < without["nobody 10"] < 65 and 0 < without["nobody 50"] < 9
     assert set(results["C1 with"].values()) == {0.0}
 
 
-def test_shards_behind_an_empty_one_get_nothing_and_now_all_nodes_are_reached(results: dict[str, Any]) -> None:
+def test_nodes_after_an_empty_shard_are_reached_with_the_fix_only(results: dict[str, Any]) -> None:
     assert results["C2 without"] == {"reached": pytest.approx(100 / 3), "behind": 0.0}
     assert results["C2 with"]["reached"] == 100.0
 
 
-def test_a_node_alone_in_its_shard_gets_a_third_and_now_its_share(results: dict[str, Any]) -> None:
+def test_a_node_alone_in_its_shard_gets_its_fair_share_with_the_fix_only(results: dict[str, Any]) -> None:
     assert 30 < results["C3 without"]["share"] < 37
     assert results["C3 with"]["share"] < 1.25
 
 
-def test_a_pair_that_nobody_serves_costs_a_thousand_commands_and_now_three(results: dict[str, Any]) -> None:
+def test_an_unserved_pair_costs_three_commands_with_the_fix(results: dict[str, Any]) -> None:
     without, with_ = results["C4 without"], results["C4 with"]
     assert [without[f"{kind} commands"] for kind in ("normal", "nobody", "affine")] == [13, 1000, 1013]
     assert [with_[f"{kind} commands"] for kind in ("normal", "nobody", "affine")] == [14, 3, 16]
 
 
-def test_a_beat_costs_a_command_a_pair_and_now_three(results: dict[str, Any]) -> None:
+def test_a_heartbeat_costs_three_commands_with_the_fix(results: dict[str, Any]) -> None:
     assert [results["C5 without"][f"{pairs} commands"] for pairs in SMALL.pairs] == [2, 101, 401]
     assert [results["C5 with"][f"{pairs} commands"] for pairs in SMALL.pairs] == [3, 3, 3]
 
 
-def test_the_first_of_two_random_members_is_not_evenly_drawn_and_a_rank_is(results: dict[str, Any]) -> None:
+def test_a_random_rank_is_drawn_evenly_and_a_random_member_is_not(results: dict[str, Any]) -> None:
     assert all(found["two a_degree"] > 3 for found in results["C9 without"].values())
     ranks = results["C9 with"]["ranks"]
     assert 0.6 < ranks["one a_degree"] < 1.4 and 0.6 < ranks["two a_degree"] < 1.4
 
 
-def test_commands_grow_with_the_pool_and_now_they_do_not(results: dict[str, Any]) -> None:
+def test_commands_do_not_grow_with_the_pool_with_the_fix(results: dict[str, Any]) -> None:
     assert [point.commands for point in results["size without"]] == [4, 6]
     for kind in ("memory", "server"):
         assert {point.commands for point in results[f"size {kind}"]} == {14}
@@ -103,7 +103,7 @@ def test_the_whole_report_holds(results: dict[str, Any]) -> None:
     assert report_of(Options(variant="without"), SMALL, ROWS, results).exit_code == 1
 
 
-def test_more_than_a_thousand_is_answered_in_a_sentence_with_pictures(results: dict[str, Any]) -> None:
+def test_the_question_about_a_thousand_nodes_has_an_answer_with_pictures(results: dict[str, Any]) -> None:
     many = {
         "size without": [Point(10, 1, 4, 10, None), Point(100_000, 1, 1003, 300, None)],
         **{
@@ -136,7 +136,7 @@ def test_a_fix_that_shows_the_defect_is_broken(results: dict[str, Any], row: str
     assert report_of(Options(), SMALL, [row], {**results, f"{row} with": useless}).exit_code == 1
 
 
-def test_the_old_choosing_is_right_when_all_live_and_no_shard_is_empty() -> None:
+def test_the_old_choice_is_right_when_all_nodes_live_and_no_shard_is_empty() -> None:
     """The models have the defects that they stand for, and no others."""
     tries = RandomTries(Keyspace(lambda: 0.0), random.Random(1))
     sharded = ShardedPools(Keyspace(lambda: 0.0), random.Random(1))

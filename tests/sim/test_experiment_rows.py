@@ -1,4 +1,4 @@
-"""The experiments `faults` and `race` at a tiny size: what each row shows, and that a wrong side breaks the verdict."""
+"""The experiments `faults` and `race` at a tiny size: the result of each row, and wrong sides break the verdict."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_seven_bare_steps_have_35_orders_and_the_four_outcomes() -> None:
     assert sum(share for share in shares if isinstance(share, float)) == pytest.approx(100)
 
 
-def test_no_job_is_refused_while_all_nodes_are_busy_for_as_long_as_the_experiment_takes() -> None:
+def test_no_job_is_rejected_while_all_nodes_are_busy() -> None:
     (scenario,) = faults.ROWS.chosen(["R24"])
     figures = scenario.play(FULL, 1, "memory", "with")
     assert figures["assigns"] == 93 and figures["broken"] == 0

@@ -1,4 +1,4 @@
-"""Whatever breaks, every job ends and every checker holds once it has healed."""
+"""Under every fault each job ends, and every checker passes once the fault has healed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxpool.sim.world.run import play
 
 
 def broken_by(kind: str, delay_ms: float) -> Scenario:
-    """Five minutes in which faults of one kind strike often: a node each two minutes, what there is once each 18 s."""
+    """Return a scenario of five minutes with frequent faults of one kind: a node each two minutes, others each 18 s."""
     of_many = FAULTS[kind].target in (Target.NODE, Target.LINK)
     lasts_s = (0.5, 80.0) if of_many or FAULTS[kind].target is Target.CLIENT else (0.5, 20.0)
     fault = Fault(
@@ -38,11 +38,11 @@ def broken_by(kind: str, delay_ms: float) -> Scenario:
 
 
 ENDS_OTHERWISE = {"node_final_errors": "failed", "client_cancel": "cancelled"}
-"""Faults for which a job may end in another way than completed."""
+"""Faults under which a job may end in another state than completed."""
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_every_job_ends_whatever_breaks(kind: str) -> None:
+def test_every_job_ends_under_each_fault(kind: str) -> None:
     played = play(broken_by(kind, 20.0), seed=3)
     jobs, world = played.run["jobs"], played.world
     assert played.broken == []
@@ -66,12 +66,12 @@ def test_all_faults_at_once(name: str) -> None:
     assert played.run["jobs"]["lost"] == 0
 
 
-def test_the_storm_has_every_fault_there_is() -> None:
+def test_the_storm_has_every_fault() -> None:
     storm = load_scenario(SCENARIOS / "storm.toml")
     assert {fault.kind for fault in storm.faults} == set(FAULTS)
 
 
-def test_a_restart_in_order_costs_no_attempt() -> None:
+def test_an_orderly_restart_costs_no_attempt() -> None:
     played = play(broken_by("node_restart", 0.0), seed=1)
     assert played.run["jobs"]["redispatched"] == 0
 

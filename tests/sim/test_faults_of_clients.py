@@ -1,4 +1,4 @@
-"""Each fault of a client, alone: what it breaks is seen, and it heals."""
+"""Each fault of a client alone: its effect shows, and it heals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def a_client_with_a_job(world: World, work_s: float) -> Client:
     return Client(world.clients, request)
 
 
-def test_a_client_that_comes_back_has_its_result(world: World) -> None:
+def test_a_reconnected_client_gets_its_result(world: World) -> None:
     client = a_client_with_a_job(world, work_s=5)
     world.do(world.faults.begin, "client_disconnect", client)
     world.run(for_s=10)
@@ -27,7 +27,7 @@ def test_a_client_that_comes_back_has_its_result(world: World) -> None:
     assert world.recorder.told == 1 and world.recorder.submitted == 1
 
 
-def test_the_job_of_a_client_that_stays_away_is_given_up_and_done_anew_when_it_is_back() -> None:
+def test_the_job_of_an_absent_client_is_given_up_and_started_anew_on_its_return() -> None:
     world = World(settings={"session_grace_s": 30.0})
     client = a_client_with_a_job(world, work_s=50)
     world.do(world.faults.begin, "client_disconnect", client)
@@ -53,8 +53,8 @@ def test_a_cancel_ends_the_job_on_its_node(world: World) -> None:
     assert world.recorder.told == 1
 
 
-def test_a_client_that_comes_back_after_the_retention_has_its_job_done_again() -> None:
-    """A request id is done once as long as its job is retained, and no longer."""
+def test_after_the_retention_a_repeated_submit_is_done_again() -> None:
+    """A request id names one job while that job is retained, and no longer."""
     world = World(settings={"retention_s": 2.0, "cleanup_interval_s": 1.0})
     client = a_client_with_a_job(world, work_s=5)
     world.do(world.faults.begin, "client_disconnect", client)

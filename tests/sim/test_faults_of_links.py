@@ -1,4 +1,4 @@
-"""Each fault of a link, alone: what it breaks is seen, and it heals."""
+"""Each fault of a link alone: its effect shows, and it heals."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from voxpool.sim.world.world import World
 
 
 def is_connected(node: SimNode) -> bool:
-    """Whether it believes that it has a connection."""
+    """Return whether the node believes that it is connected."""
     return node.connection is not None
 
 
-def test_a_slow_link_keeps_the_order_and_takes_its_time(world: World) -> None:
+def test_a_slow_link_delays_messages_and_keeps_their_order(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     world.do(world.faults.begin, "link_delay", node)
     world.run(for_s=4.05)
-    assert job.state == "dispatched"  # its answer is on its way
+    assert job.state == "dispatched"  # its answer is in flight
     world.run(for_s=3)
     assert job.state == "completed"
     world.do(world.faults.heal, node)
@@ -27,8 +27,10 @@ def test_a_slow_link_keeps_the_order_and_takes_its_time(world: World) -> None:
     assert node.connection is not None and "send" not in node.connection.__dict__
 
 
-def test_whatever_a_link_loses_every_job_ends_and_the_node_comes_back(world: World) -> None:
-    """An assign, an answer: two beats without it. A cancel: the next beat. A register: the greeting's time-out."""
+def test_every_job_ends_and_the_node_returns_after_each_lost_message(world: World) -> None:
+    """A lost assign or answer is noticed by two heartbeats, a lost cancel by the next one, a lost register by its
+    timeout.
+    """
     _, node = two_nodes_and_a_job(world)
     world.do(world.faults.begin, "link_loss", node)
     jobs = []
@@ -46,7 +48,7 @@ def test_whatever_a_link_loses_every_job_ends_and_the_node_comes_back(world: Wor
 
 
 @pytest.mark.parametrize("kind", ["link_duplication", "link_reordering"])
-def test_copies_and_overtaking_change_no_job(kind: str) -> None:
+def test_duplicated_and_reordered_messages_change_no_job(kind: str) -> None:
     world = World(seed=4, delay_ms=5.0)
     world.add_nodes(2, pairs=["zh:en"], slots=2)
     world.run(for_s=1)
@@ -64,8 +66,8 @@ def test_copies_and_overtaking_change_no_job(kind: str) -> None:
     assert world.finish() == []
 
 
-def test_a_short_partition_only_delays(world: World) -> None:
-    """TCP sends again what did not come through."""
+def test_a_short_partition_only_delays_messages(world: World) -> None:
+    """TCP retransmits the lost data."""
     job, node = two_nodes_and_a_job(world)
     world.do(world.faults.begin, "link_partition", node)
     world.run(for_s=20)
@@ -75,13 +77,13 @@ def test_a_short_partition_only_delays(world: World) -> None:
     assert (job.state, job.attempt) == ("completed", 1)
 
 
-def test_a_long_partition_is_given_up_by_both_ends(world: World) -> None:
+def test_both_ends_close_a_connection_in_a_long_partition(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     old = node.connection
     world.do(world.faults.begin, "link_partition", node)
     world.run(for_s=50)
     assert (job.state, job.attempt) == ("dispatched", 2) or job.state == "completed"
-    assert not is_connected(node) and len(world.core.node_registry) == 1  # it can't connect anew
+    assert not is_connected(node) and len(world.core.node_registry) == 1  # it can't reconnect
     world.do(world.faults.heal, node)
     world.run(for_s=2)
     assert is_connected(node) and node.connection is not old and len(world.core.node_registry) == 2
@@ -89,7 +91,7 @@ def test_a_long_partition_is_given_up_by_both_ends(world: World) -> None:
     assert job.state == "completed"
 
 
-def test_a_node_that_hears_nothing_loses_what_it_was_sent(world: World) -> None:
+def test_a_node_that_receives_nothing_loses_its_assigned_jobs(world: World) -> None:
     _, node = two_nodes_and_a_job(world)
     world.run(for_s=5)
     world.do(world.faults.begin, "link_cut_to_node", node)
@@ -103,7 +105,7 @@ def test_a_node_that_hears_nothing_loses_what_it_was_sent(world: World) -> None:
     assert len(world.core.node_registry) == 2
 
 
-def test_a_node_that_is_not_heard_lapses(world: World) -> None:
+def test_a_node_whose_messages_are_lost_lapses(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     world.do(world.faults.begin, "link_cut_to_scheduler", node)
     world.run(for_s=46)
@@ -113,8 +115,8 @@ def test_a_node_that_is_not_heard_lapses(world: World) -> None:
     assert job.state == "completed" and len(world.core.node_registry) == 2
 
 
-def test_a_node_that_lost_every_word_of_its_register_is_back_with_a_beat(world: World) -> None:
-    """It beats from the register on: else it would wait for ever for an answer, and the scheduler for a beat."""
+def test_a_node_whose_register_was_lost_returns_with_a_heartbeat(world: World) -> None:
+    """It sends heartbeats from the register on; otherwise both ends would wait for ever."""
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     connection = node.connection
     assert connection is not None

@@ -1,4 +1,4 @@
-"""Each fault of a node, alone: what it breaks is seen, and it heals."""
+"""Each fault of a node alone: its effect shows, and it heals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voxpool.sim.world.world import World
 
 
 def two_nodes_and_a_job(world: World, work_s: float = 5.0) -> tuple[Job, SimNode]:
-    """A job that runs on one of two nodes of two pairs."""
+    """A job that runs on one of two nodes with two pairs."""
     world.add_nodes(2, pairs=["zh:en", "en:zh"])
     world.run(for_s=1)
     job = world.submit("zh:en", work_s=work_s)
@@ -19,11 +19,11 @@ def two_nodes_and_a_job(world: World, work_s: float = 5.0) -> tuple[Job, SimNode
 
 
 def broken(world: World, kind: str, node: SimNode) -> None:
-    """Break `node`, from outside of the run."""
+    """Apply a fault to `node` from outside the run."""
     world.do(world.faults.begin, kind, node)
 
 
-def test_a_crash_gives_the_job_to_the_other_node_at_once(world: World) -> None:
+def test_a_crash_moves_the_job_to_the_other_node_at_once(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     broken(world, "node_crash", node)
     world.run(for_s=0.1)
@@ -33,7 +33,7 @@ def test_a_crash_gives_the_job_to_the_other_node_at_once(world: World) -> None:
     assert node.state == "up" and len(world.core.node_registry) == 2
 
 
-def test_a_node_that_vanished_is_missed_at_the_end_of_its_lease(world: World) -> None:
+def test_a_vanished_node_is_noticed_at_the_end_of_its_lease(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     broken(world, "node_vanish", node)
     world.run(for_s=20)
@@ -54,7 +54,7 @@ def test_a_new_id_is_a_new_node_and_the_old_one_leaves_nothing(world: World) -> 
     assert old_id not in dict(world.store_dump()["nodes"])
 
 
-def test_a_pause_of_46_seconds_costs_the_lease_and_one_beat_heals_it(world: World) -> None:
+def test_a_pause_of_46_seconds_costs_the_lease_and_one_heartbeat_heals_it(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     broken(world, "node_freeze", node)
     world.run(for_s=46)
@@ -89,7 +89,7 @@ def test_a_second_answer_changes_nothing(world: World) -> None:
     assert world.recorder.late_results == 1
 
 
-def test_an_answer_that_comes_late_is_counted_and_changes_nothing(world: World) -> None:
+def test_a_late_answer_is_counted_and_changes_nothing(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     broken(world, "node_answers_late", node)
     world.run(for_s=60)
@@ -99,7 +99,7 @@ def test_an_answer_that_comes_late_is_counted_and_changes_nothing(world: World) 
     assert world.recorder.late_results == 1 and world.recorder.run_twice == 1
 
 
-def test_a_node_that_never_answers_loses_the_job_at_the_time_out(world: World) -> None:
+def test_a_node_that_never_answers_loses_the_job_at_the_timeout(world: World) -> None:
     _, node = two_nodes_and_a_job(world)
     broken(world, "node_never_answers", node)
     world.run(for_s=10)
@@ -113,7 +113,7 @@ def test_a_node_that_never_answers_loses_the_job_at_the_time_out(world: World) -
     assert node.running == {}
 
 
-def test_an_error_that_may_be_tried_again_is_and_a_final_one_ends_the_job(world: World) -> None:
+def test_a_retryable_error_is_retried_and_a_final_one_ends_the_job(world: World) -> None:
     job, node = two_nodes_and_a_job(world)
     broken(world, "node_errors", node)
     world.run(for_s=12)
@@ -131,7 +131,7 @@ def test_an_error_that_may_be_tried_again_is_and_a_final_one_ends_the_job(world:
     assert job.state == "completed"
 
 
-def test_a_node_that_fails_at_once_spoils_five_jobs_and_rests(world: World) -> None:
+def test_a_node_that_fails_at_once_fails_five_jobs_and_rests(world: World) -> None:
     _job, node = two_nodes_and_a_job(world)
     broken(world, "node_fails_at_once", node)
     world.run(for_s=8)
@@ -149,7 +149,7 @@ def test_a_node_that_fails_at_once_spoils_five_jobs_and_rests(world: World) -> N
     assert {job.node_id for job in jobs} == {each.node_id for each in world.nodes}
 
 
-def test_a_busy_node_is_left_alone_until_it_is_free(world: World) -> None:
+def test_a_busy_node_gets_no_jobs_until_it_is_free(world: World) -> None:
     job, _node = two_nodes_and_a_job(world)
     for each in world.nodes:
         broken(world, "node_busy", each)
@@ -162,8 +162,8 @@ def test_a_busy_node_is_left_alone_until_it_is_free(world: World) -> None:
     assert (job.state, other.state) == ("completed", "completed")
 
 
-def test_a_node_that_serves_fewer_pairs_gets_no_other_and_later_all_again(world: World) -> None:
-    """R14: it registers again, and leaves the pools that it no longer names."""
+def test_a_node_with_fewer_pairs_gets_jobs_of_these_pairs_only(world: World) -> None:
+    """R14: it registers again, and leaves the pools of the other pairs."""
     (node,) = world.add_nodes(1, pairs=["zh:en", "en:zh"], slots=2)
     world.run(for_s=1)
     broken(world, "node_fewer_pairs", node)
@@ -177,8 +177,8 @@ def test_a_node_that_serves_fewer_pairs_gets_no_other_and_later_all_again(world:
     assert {job.state for job in jobs.values()} == {"completed"}
 
 
-def test_the_late_end_of_an_old_connection_leaves_the_new_one_alone(world: World) -> None:
-    """R7: the node is back on another connection while its old one still stands open at the scheduler."""
+def test_the_late_end_of_an_old_connection_does_not_affect_the_new_one(world: World) -> None:
+    """R7: the node has reconnected while its old connection is still open at the scheduler."""
     job, node = two_nodes_and_a_job(world, work_s=20)
     old = node.connection
     broken(world, "node_reconnects", node)
@@ -189,7 +189,7 @@ def test_the_late_end_of_an_old_connection_leaves_the_new_one_alone(world: World
     assert (job.state, job.attempt) == ("completed", 1) and len(world.core.node_registry) == 2
 
 
-def test_a_fault_that_has_no_effect_now_is_left_out_and_counted(world: World) -> None:
+def test_a_fault_without_effect_is_left_out_and_counted(world: World) -> None:
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1)
     assert world.faults._begin_if_it_can("node_fewer_pairs", node) == 0  # it serves one pair only

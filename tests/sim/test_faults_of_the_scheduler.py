@@ -1,4 +1,4 @@
-"""The scheduler itself breaks: its jobs in memory are gone, and every request ends once all the same."""
+"""Faults of the scheduler: its jobs in memory are lost, and every request still ends once."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def test_work_of_a_dead_scheduler_is_cancelled_at_the_register(world: World) -> 
     world.run(for_s=2)
     world.crash_scheduler()
     world.run(for_s=1)
-    assert list(node.running) == ["s1-1"]  # it doesn't know that nobody waits for it
+    assert list(node.running) == ["s1-1"]  # it doesn't know that nobody waits for the job
     world.start_scheduler()
     world.run(for_s=1.5)
     assert "s1-1" not in node.running
 
 
 @pytest.mark.parametrize("ahead_s", [-300, 300])
-def test_leftovers_of_a_dead_scheduler_go_with_their_leases_or_at_the_first_draw(world: World, ahead_s: int) -> None:
-    """The node dies with the scheduler, and the next scheduler's wall clock may be wrong by minutes."""
+def test_leftovers_of_a_dead_scheduler_are_removed_with_their_leases_or_when_drawn(world: World, ahead_s: int) -> None:
+    """The node dies with the scheduler, and the wall clock of the next scheduler may be wrong by minutes."""
     node, other = world.add_nodes(2, pairs=["zh:en"])
     world.run(for_s=1)
     world.crash_scheduler()
@@ -50,7 +50,7 @@ def test_leftovers_of_a_dead_scheduler_go_with_their_leases_or_at_the_first_draw
     assert world.recorder.stale_allocations <= 1
 
 
-def test_a_result_on_its_way_to_its_client_dies_with_the_scheduler() -> None:
+def test_a_result_in_flight_to_its_client_is_lost_with_the_scheduler() -> None:
     world = World(delay_ms=1000)
     world.add_nodes(1, pairs=["zh:en"])
     job = world.submit("zh:en", work_s=1)
@@ -63,7 +63,7 @@ def test_a_result_on_its_way_to_its_client_dies_with_the_scheduler() -> None:
 
 
 def test_a_stall_loses_nothing_and_no_lease_ends_by_it(world: World) -> None:
-    """Its process stands still for longer than a lease: the beats are in the sockets when it goes on."""
+    """Its process is frozen for longer than a lease: the heartbeats are in the sockets when it continues."""
     world.add_nodes(2, pairs=["zh:en"])
     world.run(for_s=1)
     job = world.submit("zh:en", work_s=5)

@@ -1,4 +1,4 @@
-"""Each fault of the store, alone: what it breaks is seen, and it heals."""
+"""Each fault of the store alone: its effect shows, and it heals."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_a_flush_without_an_answer_is_repeated_until_it_has_one(world: World, ki
     job = world.submit("zh:en", work_s=1)
     world.run(for_s=5)
     assert failures.flushes > 3 and job.state == "waiting"
-    assert {other.state for other in before} == {"completed"}  # nodes need no store to answer
+    assert {other.state for other in before} == {"completed"}  # nodes answer without the store
     world.do(world.faults.heal)
     world.run(for_s=3)
     assert job.state == "completed" and world.core.queue.idle
 
 
-def test_a_store_that_lost_everything_is_filled_within_a_flush(world: World) -> None:
+def test_a_store_without_its_data_is_filled_within_a_flush(world: World) -> None:
     world.add_nodes(3, pairs=["zh:en"], slots=2)
     world.run(for_s=1)
     job = world.submit("zh:en", work_s=5)
@@ -58,8 +58,8 @@ def test_a_store_that_lost_everything_is_filled_within_a_flush(world: World) -> 
     assert (job.state, job.attempt) == ("completed", 1)
 
 
-def test_a_store_that_was_emptied_and_says_nothing_is_filled_by_the_first_job(world: World) -> None:
-    """FLUSHALL: the scripts and the process are still there. The next beat is seconds away."""
+def test_a_silently_flushed_store_is_filled_by_the_first_job(world: World) -> None:
+    """After FLUSHALL the scripts and the process are still there. The next heartbeat is seconds away."""
     world.add_nodes(3, pairs=["zh:en"], slots=2)
     world.run(for_s=1)
     world.do(flush, world)
@@ -68,8 +68,8 @@ def test_a_store_that_was_emptied_and_says_nothing_is_filled_by_the_first_job(wo
     assert (job.state, job.attempt) == ("completed", 1) and len(world.store_dump()["nodes"]) == 3
 
 
-def test_outages_stop_the_clock_of_waiting_jobs_and_new_ones_are_refused(world: World) -> None:
-    """For a minute, with a waiting time-out of ten seconds."""
+def test_outages_stop_the_timeout_of_waiting_jobs_and_new_ones_are_rejected(world: World) -> None:
+    """The outage lasts a minute, the waiting timeout is ten seconds."""
     world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1)
     world.do(world.faults.begin, "store_down")
@@ -83,7 +83,7 @@ def test_outages_stop_the_clock_of_waiting_jobs_and_new_ones_are_refused(world: 
     assert job.state == "completed"
 
 
-def test_a_store_that_lost_its_scripts_has_all_nodes_register_again(world: World) -> None:
+def test_a_store_without_its_scripts_makes_all_nodes_register_again(world: World) -> None:
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1)
     generation = world.core.node_registry.nodes[node.node_id].generation
@@ -109,8 +109,8 @@ def test_a_slow_store_slows_the_dispatch(world: World) -> None:
     assert (job.state, other.state) == ("completed", "completed")
 
 
-def test_calls_of_a_dead_scheduler_arrive_after_its_death_and_are_cleared_up() -> None:
-    """Its select is on the wire when it dies: the hold that it takes belongs to nobody, and ends when it is due."""
+def test_late_calls_of_a_dead_scheduler_are_cleaned_up() -> None:
+    """Its select is in flight when it dies: the reservation has no owner, and ends when it is due."""
     world = World(store_delay_ms=200.0)
     world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1.5)

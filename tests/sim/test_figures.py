@@ -1,4 +1,4 @@
-"""The figures of a run are those that a report promises, and they are right where they can be known beforehand."""
+"""A run has the figures that a report promises, and they are right where they are known in advance."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def played() -> Played[World]:
     )
 
 
-def test_a_run_has_what_a_report_promises(played: Played[World]) -> None:
+def test_a_run_has_the_figures_of_a_report(played: Played[World]) -> None:
     for name, below in PROMISED.items():
         assert name in played.run
         if below is not None:
@@ -51,7 +51,7 @@ def test_a_run_has_what_a_report_promises(played: Played[World]) -> None:
     assert FIGURES["lost_jobs"] == FIGURES["jobs.lost"]
 
 
-def test_figures_that_can_be_known_beforehand(played: Played[World]) -> None:
+def test_figures_with_known_values(played: Played[World]) -> None:
     run = played.run
     assert run["jobs"]["submitted"] == run["jobs"]["completed"] == 599
     assert (run["failures"], run["rate"]) == (0, pytest.approx(1.0, rel=0.01))
@@ -59,18 +59,18 @@ def test_figures_that_can_be_known_beforehand(played: Played[World]) -> None:
     assert run["start_wait_s"]["mean"] == pytest.approx(0.010)
     assert run["sojourn_s"]["mean"] == pytest.approx(2.020)
     assert run["utilisation"] == pytest.approx(2.0 / 4, rel=0.01)
-    # Each stays for its retention and, on the average, half an interval.
+    # Each stays for its retention and, on average, half an interval.
     assert run["resident"]["jobs_mean"] == pytest.approx(60 + 20 / 2, rel=0.02)
     assert run["resident"]["jobs_max"] == pytest.approx(60 + 20, abs=2)
     assert run["resident"]["jobs_end"] == 0
     assert run["resident"]["audio_bytes_max"] == 3 * 5000
-    assert run["resident"]["redis_keys_end"] == 3 * 4  # lease, about and free of four nodes
+    assert run["resident"]["redis_keys_end"] == 3 * 4  # lease, record and capacity entry of four nodes
     assert run["nodes"]["degrees"] == 3
     assert run["nodes"]["share_max"] >= 0.25 >= run["nodes"]["share_min"]
 
 
-def test_work_that_was_done_twice_is_counted() -> None:
-    """The result meets its time-out on the way: the node has done the work, and another one does it again."""
+def test_work_done_twice_is_counted() -> None:
+    """The timeout strikes while the result is in flight: the node has done the work, and another node repeats it."""
     scenario = Scenario(
         name="twice",
         duration_s=300.0,
@@ -90,5 +90,5 @@ def test_work_that_was_done_twice_is_counted() -> None:
     assert run["jobs"]["failed"] + run["jobs"]["completed"] == run["jobs"]["submitted"]
 
 
-def test_nothing_has_no_mean() -> None:
+def test_an_empty_list_has_no_mean() -> None:
     assert all(value != value for value in spread(array("d")).values())

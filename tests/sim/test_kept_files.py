@@ -1,4 +1,4 @@
-"""Files of a scenario or of a kept run may come from elsewhere: nothing beyond them is written or read."""
+"""Files of a scenario or of a stored run may be foreign: nothing beyond them is written or read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ work_s = 0.1
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a command in this process; returns its exit code and all that it said."""
+    """Run a command in this process; return its exit code and its output."""
 
     def run(*words: str | Path) -> tuple[int, str]:
         main = voxpool_sim if words[0] == "voxpool-sim" else voxpool
@@ -51,14 +51,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def kept(folder: Path, **case: Any) -> Path:
-    """Make the folder of a kept run, as anybody could hand it out."""
+    """Make the folder of a stored run, as anybody could hand it out."""
     folder.mkdir()
     (folder / "case.json").write_text(json.dumps({"scenario": SMALL, "seed": 1, **case}))
     (folder / "found.json").write_text(json.dumps({"signs": ["died: ValueError"]}))
     return folder
 
 
-def test_replay_and_shrink_write_through_no_link(run: Any, tmp_path: Path) -> None:
+def test_replay_and_shrink_do_not_follow_links(run: Any, tmp_path: Path) -> None:
     folder = kept(tmp_path / "kept")
     precious = tmp_path / "precious"
     precious.write_text("mine")
@@ -74,7 +74,7 @@ def test_replay_and_shrink_write_through_no_link(run: Any, tmp_path: Path) -> No
     assert {path.name for path in folder.iterdir()} == {"case.json", "found.json", *names}, "no part is left over"
 
 
-def test_a_run_with_out_writes_through_no_link_and_names_its_files(run: Any, tmp_path: Path) -> None:
+def test_a_run_with_out_does_not_follow_links_and_names_its_files(run: Any, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(TOML)
     precious, out = tmp_path / "precious", tmp_path / "out"
     precious.write_text("mine")
@@ -90,7 +90,7 @@ def test_a_run_with_out_writes_through_no_link_and_names_its_files(run: Any, tmp
     assert len(submitted) == 1 and submitted[0][1] == "s" and 0 < float(submitted[0][0]) < 10, "virtual seconds"
 
 
-def test_a_failing_run_names_all_that_it_keeps(run: Any, tmp_path: Path) -> None:
+def test_a_failing_run_names_all_stored_files(run: Any, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(TOML + '[expect]\ncompleted_jobs = ">= 1000"\n')
     out = tmp_path / "out"
     code, said = run("voxpool-sim", "run", tmp_path / "small.toml", "--out", out)
@@ -101,8 +101,8 @@ def test_a_failing_run_names_all_that_it_keeps(run: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["../escaped", "a/b", "/tmp/x", "..", ".hidden", "", "a\nb", "x" * 81])
-def test_a_name_is_no_path(run: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failing run is kept in a folder of that name."""
+def test_a_name_cannot_be_a_path(run: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failing run is stored in a folder of that name."""
     monkeypatch.chdir(tmp_path)
     text = TOML.replace('"small"', json.dumps(name)) + '[expect]\ncompleted_jobs = ">= 1000"\n'
     (tmp_path / "named.toml").write_text(text)
@@ -114,8 +114,8 @@ def test_a_name_is_no_path(run: Any, tmp_path: Path, name: str, monkeypatch: pyt
     assert code == 3 and "name" in said, said
 
 
-def test_a_case_chooses_no_server(run: Any, tmp_path: Path) -> None:
-    """Only the person at the keyboard does; nobody listens at that port, and nobody is asked."""
+def test_a_case_cannot_choose_a_server(run: Any, tmp_path: Path) -> None:
+    """Only the user does; nothing listens on that port, and no connection is tried."""
     folder = kept(tmp_path / "kept", store="redis://127.0.0.1:1/0")
     for command in ("replay", "shrink"):
         code, said = run("voxpool-sim", command, folder)
@@ -125,8 +125,8 @@ def test_a_case_chooses_no_server(run: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["/etc/hostname", "../values.txt", "link.txt", "pipe", "/dev/zero"])
-def test_a_file_of_values_is_a_small_one_in_the_same_folder(tmp_path: Path, file: str) -> None:
-    """In a process with little memory: a device has no end, and a pipe that nobody writes to never begins."""
+def test_a_file_of_values_must_be_small_and_in_the_same_folder(tmp_path: Path, file: str) -> None:
+    """It runs in a process with little memory: a device has no end, and a pipe without a writer never begins."""
     folder = tmp_path / "scenario"
     folder.mkdir()
     (tmp_path / "values.txt").write_text("0.1\n")

@@ -1,4 +1,4 @@
-"""Limits as text, and figures as people read them."""
+"""Limits as text, and figures formatted for people."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from voxpool.sim.report.limits import Figure, holds, in_words, read_limit, shown
         (math.nan, "== 0", None),
     ],
 )
-def test_a_figure_keeps_to_its_limit_or_not_or_nobody_knows(figure: Figure, limit: str, answer: bool | None) -> None:
+def test_a_limit_is_kept_or_broken_or_unknown(figure: Figure, limit: str, answer: bool | None) -> None:
     assert holds(figure, limit) is answer
 
 
@@ -46,7 +46,7 @@ def test_a_figure_keeps_to_its_limit_or_not_or_nobody_knows(figure: Figure, limi
     ("figure", "limit"),
     [(1, "about 1"), (1, "< much"), ("leak", "< 1"), ("leak", "1 .. 2"), (1, "1 .. x"), (1, "< 5 apples")],
 )
-def test_a_limit_that_is_not_understood_is_said(figure: Figure, limit: str) -> None:
+def test_an_invalid_limit_is_reported(figure: Figure, limit: str) -> None:
     with pytest.raises(ConfigError, match="limit"):
         holds(figure, limit)
 
@@ -66,7 +66,7 @@ def test_a_limit_that_is_not_understood_is_said(figure: Figure, limit: str) -> N
         (math.inf, "s", "for ever"),
     ],
 )
-def test_figures_are_written_for_people(figure: Figure, unit: str, text: str) -> None:
+def test_figures_are_formatted_for_people(figure: Figure, unit: str, text: str) -> None:
     assert shown(figure, unit) == text
 
 

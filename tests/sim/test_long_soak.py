@@ -1,4 +1,4 @@
-"""The long soak at a small size: what is drawn, what is read, and when its verdict must be a bad one."""
+"""The long soak at a small size: its draws, its readings, and cases in which its verdict must fail."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def played(sessions_max: int = 500) -> LongRun:
 
 
 healthy = functools.cache(played)
-"""The run without a planted bug, played once; a test takes a copy."""
+"""The run without a planted bug, played once; tests copy it."""
 
 
 def not_kept(run: LongRun) -> set[str]:
-    """Return the names of the figures that are not what they have to be."""
+    """Return the names of the figures outside their limits."""
     checks = report_of(run, draw_long(1, SMALL), SMALL, OPTIONS).checks
     return {check.name for check in checks if check.clear and not check.ok}
 
 
-def test_a_short_soak_breaks_nothing_and_reads_what_must_stay_bounded() -> None:
+def test_a_short_soak_passes_and_reads_the_bounded_figures() -> None:
     run = copy.deepcopy(healthy())
     report = report_of(run, draw_long(1, SMALL), SMALL, OPTIONS)
     assert run.broken == [] and run.run["jobs"]["lost"] == 0
@@ -64,8 +64,10 @@ def test_a_short_soak_breaks_nothing_and_reads_what_must_stay_bounded() -> None:
     assert not any(check.ok for check in grown.checks if check.name.endswith(("trend", "above the bound")))
 
 
-def test_what_has_a_bound_is_healthy_below_it_whatever_its_trend() -> None:
-    """The noise of a small run tells no trend of what follows the traffic, and what fills up to its cap rises."""
+def test_a_bounded_figure_is_healthy_below_its_bound_with_any_trend() -> None:
+    """In a small run the noise hides the trend of figures that follow the traffic, and figures that fill up to a cap
+    rise.
+    """
     run = copy.deepcopy(healthy())
     most = {name: max(values) for name, values in run.bounds.items()}
     assert most["sessions remembered"] == 500 and 1 < most["deadlines of jobs"] < 1000
@@ -79,8 +81,8 @@ def test_what_has_a_bound_is_healthy_below_it_whatever_its_trend() -> None:
     assert above <= not_kept(run)
 
 
-def test_deadlines_that_never_go_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: a copy of each job stays among the deadlines for ever."""
+def test_deadlines_that_are_never_removed_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of each job stays among the deadlines for ever."""
     kept = Deadlines.set
 
     def leaking(self: Deadlines[Job], thing: Job, when_ms: int) -> None:
@@ -93,7 +95,7 @@ def test_deadlines_that_never_go_are_found(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_sessions_that_are_never_forgotten_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planted: the hints of sessions have no bound."""
+    """The hints of sessions have no bound."""
 
     def unbounded(self: Affinity, session_id: str, node_id: str) -> None:
         self._nodes[session_id] = node_id

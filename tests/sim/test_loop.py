@@ -1,4 +1,4 @@
-"""The event loop on virtual time does what asyncio's does, in the same order, and nothing of the real world."""
+"""The event loop on virtual time behaves like asyncio's, in the same order, without access to the real world."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_simpy_processes_and_coroutines_share_one_clock() -> None:
     ]
 
 
-def test_all_events_of_an_instant_happen_before_one_turn() -> None:
-    """As in asyncio, where one poll collects all timers that are due."""
+def test_all_events_of_an_instant_happen_before_the_next_turn() -> None:
+    """As in asyncio, where one poll collects all due timers."""
     loop = VirtualLoop()
     seen: list[str] = []
     loop.call_later(1, seen.append, "timer")
@@ -65,7 +65,7 @@ def test_all_events_of_an_instant_happen_before_one_turn() -> None:
     assert seen == ["event 1", "event 2", "timer"]
 
 
-def test_what_is_made_ready_in_a_turn_runs_in_the_next() -> None:
+def test_a_callback_scheduled_in_a_turn_runs_in_the_next() -> None:
     loop = VirtualLoop()
     seen: list[str] = []
 
@@ -80,7 +80,7 @@ def test_what_is_made_ready_in_a_turn_runs_in_the_next() -> None:
     assert seen == ["first", "same turn", "event between the turns", "next turn"]
 
 
-def test_a_run_stops_at_its_moment_and_goes_on_from_there() -> None:
+def test_a_run_stops_at_its_time_and_continues_from_there() -> None:
     loop = VirtualLoop()
     seen: list[int] = []
     for second in range(5):
@@ -133,7 +133,7 @@ def test_signals_executors_and_descriptors_are_refused() -> None:
             getattr(loop, method)(1, print)
 
 
-def test_an_exception_that_nobody_takes_ends_the_run_at_once() -> None:
+def test_an_unhandled_exception_ends_the_run_at_once() -> None:
     async def fails() -> None:
         await asyncio.sleep(2)
         raise ValueError("lost")
@@ -166,7 +166,7 @@ def test_an_exception_in_a_process_ends_the_run() -> None:
         loop.run()
 
 
-def test_an_exception_that_a_task_takes_ends_nothing() -> None:
+def test_a_handled_exception_of_a_task_does_not_end_the_run() -> None:
     async def fails() -> None:
         await asyncio.sleep(1)
         raise ValueError
@@ -177,7 +177,7 @@ def test_an_exception_that_a_task_takes_ends_nothing() -> None:
     assert [type(result) for result in on_virtual_time(main())] == [ValueError, ValueError]
 
 
-def test_a_task_that_is_dropped_while_it_waits_is_not_passed_over() -> None:
+def test_a_waiting_task_that_is_dropped_is_reported() -> None:
     loop = VirtualLoop()
 
     async def waits() -> None:
@@ -201,7 +201,7 @@ def test_cancelled_timers_do_not_pile_up() -> None:
     loop.run()
 
 
-def test_sets_of_tasks_iterate_in_the_order_of_birth() -> None:
+def test_sets_of_tasks_iterate_in_the_order_of_creation() -> None:
     async def main() -> list[str]:
         tasks = {asyncio.create_task(asyncio.sleep(1, str(i)), name=str(i)) for i in range(7)}
         done, _ = await asyncio.wait(tasks)
@@ -264,7 +264,7 @@ def test_a_loop_does_not_run_inside_another() -> None:
 
 
 def test_simpy_itself_can_step_through_what_the_loop_has_planned() -> None:
-    """What lies in the heap are events like SimPy's own."""
+    """The heap contains events like SimPy's own."""
     loop = VirtualLoop()
     seen: list[str] = []
     loop.after(1, seen.append, "event")
@@ -276,7 +276,7 @@ def test_simpy_itself_can_step_through_what_the_loop_has_planned() -> None:
     assert seen == ["event", "timer"]
 
 
-def test_a_loop_that_is_closed_or_running_says_so() -> None:
+def test_a_closed_or_running_loop_raises() -> None:
     loop = VirtualLoop()
     loop.after(1, print)
     loop.call_later(0, loop.close)
@@ -288,7 +288,7 @@ def test_a_loop_that_is_closed_or_running_says_so() -> None:
         loop.run()
 
 
-def test_run_forever_ends_with_stop_or_names_who_waits() -> None:
+def test_run_forever_ends_with_stop_or_names_the_waiting_tasks() -> None:
     loop = VirtualLoop()
     loop.call_later(5, loop.stop)
     loop.run_forever()
@@ -301,7 +301,7 @@ def test_run_forever_ends_with_stop_or_names_who_waits() -> None:
     loop.run()
 
 
-def test_an_exception_handler_of_ones_own_is_asked_first() -> None:
+def test_a_custom_exception_handler_is_called_first() -> None:
     loop = VirtualLoop()
     heard: list[str] = []
     loop.set_exception_handler(lambda _, context: heard.append(context["message"]))

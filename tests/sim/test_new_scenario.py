@@ -18,7 +18,7 @@ def voxpool_sim(*words: str, monkeypatch: pytest.MonkeyPatch) -> object:
     return ended.value.code
 
 
-def test_a_new_scenario_runs_and_holds(
+def test_a_new_scenario_runs_and_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "mine.toml"

@@ -1,4 +1,4 @@
-"""The simulation and `voxpool serve` build the same scheduler: what either builds alone are its ends."""
+"""The simulation and `voxpool serve` build the same scheduler: classes that only one of them builds are at its ends."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ ONLY_SIMULATION = {
 }
 ONLY_SERVICE = {
     "core.clock.SystemClock",  # seam: the clock
-    "service.ending.Deadline",  # a simulation ends when it has nothing left to do
+    "service.ending.Deadline",  # a simulation ends when nothing is left to do
     "protocol.answers.JobView",  # the records of HTTP
     "stores.embedded.EmbeddedStore",  # seam: the store
     "stores.guard.GuardedServer",
     "stores.redis.RedisStore",
     "core.seams.Observer",  # the base that the fan-out of observers compares with
-    "core.why.Why",  # the simulation's is a subclass, which keeps what it was told
+    "core.why.Why",  # the simulation uses a subclass, which keeps what it receives
 }
-"""Beside what is in the packages of doors, exporters and the command line."""
+"""Packages of classes that only the service builds: endpoints, exporters and the command line."""
 EXPORTERS = {
     "telemetry.metrics.exporter.Exporter",
     "telemetry.metrics.exporter.Meters",
@@ -42,11 +42,11 @@ EXPORTERS = {
     "telemetry.metrics.store_census.StoreCensus",
     "telemetry.metrics.timed_runner.TimedRunner",
 }
-"""What watches the core in production, around it; the simulation has checkers in their place."""
+"""Observers around production's core; the simulation has checkers instead."""
 DOORS_EXPORTERS_CLI = ("web.", "security.", "telemetry.", "service.serve.", "service.machine.", "cli.")
 
 
-def test_what_the_simulation_and_the_service_build(tmp_path: Path) -> None:
+def test_the_simulation_and_the_service_build_the_same_core(tmp_path: Path) -> None:
     simulated = built_by_the_simulation(tmp_path)
     served = built_by_the_service(tmp_path)
     assert simulated - served == ONLY_SIMULATION
@@ -87,7 +87,7 @@ def built_by_the_simulation(folder: Path) -> set[str]:
 
 
 def built_by_the_service(folder: Path) -> set[str]:
-    """Start the service as it is by default, let a node do a job, and stop it."""
+    """Start the service with its defaults, let a node do a job, and stop it."""
     log, built = folder / "serve.log", folder / "served.txt"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("VOXPOOL_")}
     words = ["-m", "tests.sim.built_classes", str(built), "voxpool.scheduler", "serve", "--port", "0"]
@@ -114,7 +114,7 @@ def built_by_the_service(folder: Path) -> set[str]:
 
 
 def wait_for_url(log: Path) -> str:
-    """Wait until the log says where the service listens."""
+    """Wait until the log has the service's URL."""
     end_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < end_s:
         for line in log.read_text().rpartition("\n")[0].splitlines():

@@ -1,4 +1,4 @@
-"""How long code holds the loop, and what of it is the collector's."""
+"""How long code blocks the loop, and the collector's share of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def work(steps: int) -> int:
     return sum(i * i for i in range(steps))
 
 
-def test_each_pause_is_kept() -> None:
+def test_each_pause_is_recorded() -> None:
     with CollectorWatch() as collector:
         watch = PauseWatch(collector)
         for steps in (1_000, 200_000, 1_000):
@@ -22,7 +22,7 @@ def test_each_pause_is_kept() -> None:
     assert long > max(short, short_again) > 0
 
 
-def test_the_collectors_pause_is_its_own() -> None:
+def test_pauses_of_the_collector_are_separate() -> None:
     garbage = [[i] for i in range(300_000)]
     with CollectorWatch() as collector:
         watch = PauseWatch(collector)
@@ -35,7 +35,7 @@ def test_the_collectors_pause_is_its_own() -> None:
     assert len(garbage) == 300_000
 
 
-def test_the_collector_is_no_longer_watched_afterwards() -> None:
+def test_the_watch_of_the_collector_ends() -> None:
     before = list(gc.callbacks)
     with CollectorWatch():
         assert len(gc.callbacks) == len(before) + 1

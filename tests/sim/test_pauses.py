@@ -1,4 +1,4 @@
-"""What a table takes by itself is told from what the machine took once."""
+"""Pauses of a table itself are distinguished from pauses that the machine caused once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from voxpool.sim.experiments.leak.pauses import OLD_SHARE, Round, longest
 MS = 1_000_000
 SIZES = [100, 200]
 INSERTS = 201
-"""The second size, and the one job that the sweep at the first size took."""
+"""The second size, and the one job that the sweep at the first size removed."""
 
 
 def rounds() -> list[Round]:
-    """Two rounds: the insert that comes as number 50 takes 3 ms both times, as a dict that grows does."""
+    """Return two rounds in which the 50th insert takes 3 ms both times, as in a dict that grows."""
     both = []
     for collector_ms in (2, 1):
         inserts = array("Q", [MS] * INSERTS)
@@ -24,7 +24,7 @@ def rounds() -> list[Round]:
     return both
 
 
-def test_what_comes_every_time_counts() -> None:
+def test_a_pause_in_every_round_counts() -> None:
     first, second = longest(SIZES, rounds())
 
     assert (first.jobs, first.insert_ms, first.sweep_ms, first.collector_ms, first.bytes_a_job) == (100, 3, 1, 0, 600)
@@ -33,8 +33,8 @@ def test_what_comes_every_time_counts() -> None:
     )
 
 
-def test_what_comes_once_is_the_machines() -> None:
-    """Not even in each round, if it hits other work."""
+def test_a_pause_in_one_round_is_the_machines() -> None:
+    """Not even one in each round counts if it hits different work."""
     disturbed = rounds()
     for one, number in zip(disturbed, (10, 120), strict=True):
         one.insert_ns[number] = 90 * MS
@@ -44,8 +44,8 @@ def test_what_comes_once_is_the_machines() -> None:
 
 
 @pytest.mark.parametrize(("number", "at_sizes"), [(99, (40, 40)), (100, (3, 40)), (200, (3, 40))])
-def test_a_pause_counts_from_the_size_that_it_came_at(number: int, at_sizes: tuple[int, int]) -> None:
-    """Until the first size there are 100 inserts; the 101 others come after its sweep."""
+def test_a_pause_counts_from_its_size_on(number: int, at_sizes: tuple[int, int]) -> None:
+    """There are 100 inserts until the first size; the 101 others come after its sweep."""
     assert int(SIZES[0] * OLD_SHARE) == 1
     slow = rounds()
     for one in slow:

@@ -27,7 +27,7 @@ STORMY = {
 
 
 class Counts(Watcher):
-    """Counts what must be seen in the trace."""
+    """Counts the events that must be in the trace."""
 
     def __init__(self) -> None:
         self.of: Counter[str] = Counter()
@@ -101,14 +101,14 @@ def _within(event: dict[str, Any], piece: dict[str, Any]) -> bool:
     return same_row and piece["ts"] <= event["ts"] <= piece["ts"] + piece["dur"]
 
 
-def test_faults_are_seen_when_they_begin_and_when_they_heal(traced: Traced) -> None:
+def test_faults_are_shown_when_they_begin_and_when_they_heal(traced: Traced) -> None:
     events, counts = traced
     names = [event["name"] for event in of_kind(events, "i")]
     assert sum(name.startswith("node_crash ") for name in names) == counts["faults"] > 0
     assert sum(name.startswith("healed node_crash ") for name in names) == counts["faults"]
 
 
-def test_what_still_goes_on_when_the_run_is_cut_off_is_written_too() -> None:
+def test_unfinished_slices_are_written_at_the_end() -> None:
     file = io.StringIO()
     world = World(trace_file=file)
     world.add_nodes(1, pairs=["zh:en"])

@@ -1,4 +1,4 @@
-"""`voxpool-sim policy --script FILE.lua`: a policy is compared with production's without a change of any code."""
+"""`voxpool-sim policy --script FILE.lua`: a policy is compared with production's without any change of code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voxpool.sim.report.pictures import Curve
 EXAMPLE = "examples/policies/first_free.lua"
 
 
-def test_a_policy_in_a_file_stands_in_the_table_and_in_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_in_a_file_is_in_the_table_and_in_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """At half load the first free node gets far more than its share; two choices spread the jobs."""
     size = size_of(Options(quick=True, extra={"script": EXAMPLE, "policies": "random"}))
     assert size.policies == ("random", PRODUCTION, PREFIX + EXAMPLE)

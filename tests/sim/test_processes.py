@@ -33,7 +33,7 @@ def test_each_part_has_a_process_of_its_own_and_results_keep_their_order() -> No
     assert found["square"] == 49
 
 
-def test_a_part_that_fails_is_heard() -> None:
+def test_a_failed_part_is_reported() -> None:
     with pytest.raises(ConfigError, match="wrong on purpose"):
         run_parts([Part("fails", fails), Part("works", process_id)])
 
@@ -48,7 +48,7 @@ def test_a_part_that_fails_is_heard() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_of_ours_comes_whole_from_another_process(error: VoxpoolError) -> None:
+def test_an_error_of_ours_is_passed_unchanged_between_processes(error: VoxpoolError) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 

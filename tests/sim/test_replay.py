@@ -1,4 +1,4 @@
-"""A failing run leaves a folder: it can be run again, is made smaller, and shows the life of a job."""
+"""A failing run leaves a folder: it can be replayed, is shrunk, and shows the history of a job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CROWDED = {
         {"kind": "node_freeze", "per_target_per_h": 10.0, "lasts_s": [1.0, 3.0]},
     ],
 }
-"""Much that has nothing to do with a job that is sent twice (R9)."""
+"""Parts that are unrelated to a job that is sent twice (R9)."""
 
 
 @contextmanager
@@ -54,13 +54,13 @@ def failed() -> tuple[Case, Found]:
     return case, found
 
 
-def test_a_run_that_holds_has_no_signs() -> None:
+def test_a_passing_run_has_no_signs() -> None:
     found, played = run_case(Case(parse_scenario(CROWDED, "crowded"), seed=4))
     assert played is not None
     assert (found.signs, found.details) == ([], [])
 
 
-def test_a_failing_run_is_kept_with_all_that_it_follows_from(failed: tuple[Case, Found], tmp_path: Path) -> None:
+def test_a_failing_run_is_stored_with_its_inputs(failed: tuple[Case, Found], tmp_path: Path) -> None:
     case, found = failed
     assert "broken: one assignment an attempt" in found.signs
     lines = keep_failing(case, found, wall_s=0.1, progress=silent, folder=tmp_path)
@@ -70,14 +70,12 @@ def test_a_failing_run_is_kept_with_all_that_it_follows_from(failed: tuple[Case,
     assert json.loads((tmp_path / "trace.json").read_text())
 
 
-def test_a_long_run_is_kept_and_no_more(failed: tuple[Case, Found], tmp_path: Path) -> None:
+def test_a_long_run_is_stored_without_shrinking(failed: tuple[Case, Found], tmp_path: Path) -> None:
     keep_failing(*failed, wall_s=10_000, progress=silent, folder=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["case.json", "found.json"]
 
 
-def test_the_replay_tells_the_same_failure_from_another_and_from_none(
-    failed: tuple[Case, Found], tmp_path: Path
-) -> None:
+def test_replay_distinguishes_the_same_failure_another_and_none(failed: tuple[Case, Found], tmp_path: Path) -> None:
     case, found = failed
     folder = cases.keep(case, found, tmp_path)
     told = replay_folder(folder, shrunk=False, job_ids=("s1-2",), progress=silent)
@@ -92,7 +90,7 @@ def test_the_replay_tells_the_same_failure_from_another_and_from_none(
     assert replay_folder(folder, shrunk=False, job_ids=(), progress=silent).exit_code == 0
 
 
-def test_what_has_nothing_to_do_with_the_failure_is_cut_away(failed: tuple[Case, Found], tmp_path: Path) -> None:
+def test_unrelated_parts_are_removed_by_shrinking(failed: tuple[Case, Found], tmp_path: Path) -> None:
     case, found = failed
     cases.keep(case, found, tmp_path)
     told = shrink_folder(tmp_path, progress=silent)
@@ -104,7 +102,7 @@ def test_what_has_nothing_to_do_with_the_failure_is_cut_away(failed: tuple[Case,
     assert again.exit_code == 1
 
 
-def test_shrinking_stops_at_its_bound_and_says_so(failed: tuple[Case, Found]) -> None:
+def test_shrinking_reports_that_it_reached_its_bound(failed: tuple[Case, Found]) -> None:
     assert shrink(*failed, runs_max=3).runs == 3
     assert not shrink(*failed, runs_max=3).is_smallest
     assert shrink(*failed, seconds_max=0).case == failed[0]
@@ -118,7 +116,7 @@ def test_every_cut_can_be_run_and_makes_something_smaller() -> None:
     assert smaller[0].duration_s == 13.0
 
 
-def test_a_run_that_dies_is_a_failure_with_its_trace_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crashing_run_is_a_failure_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     from voxpool.scheduler.core.dispatcher import Dispatcher
     from voxpool.sim.planted.bugs import replaced
 

@@ -1,4 +1,4 @@
-"""What a report says: the verdict of its lines, its JSON, its page and its table."""
+"""Reports: the verdict of their lines, their JSON, their page and their table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def report(*lines: Line, **more: Any) -> Report:
     return Report("leak", "Do finished jobs pile up?", 7, {"quick": True}, lines, {"without": {}, "with": {}}, **more)
 
 
-def test_a_fix_holds_when_with_keeps_the_limits_and_without_breaks_them() -> None:
+def test_a_fix_passes_when_only_its_side_keeps_the_limits() -> None:
     found = report(JOBS_LEFT, PAUSE, BESIDE)
 
     assert (found.outcome, found.exit_code) == (Outcome.HOLDS, 0)
@@ -38,20 +38,20 @@ def test_a_fix_holds_when_with_keeps_the_limits_and_without_breaks_them() -> Non
     ]
 
 
-def test_a_limit_that_is_not_kept_breaks_it() -> None:
+def test_a_broken_limit_breaks_the_report() -> None:
     found = report(Line("M1", "jobs left", "", without=480, with_=3, limit="== 0", shows="breaks"))
 
     assert (found.outcome, found.exit_code) == (Outcome.BROKEN, 1)
 
 
 @pytest.mark.parametrize("figure", [0, None, math.nan])
-def test_without_that_shows_nothing_proves_nothing(figure: float | None) -> None:
+def test_a_without_side_without_the_defect_proves_nothing(figure: float | None) -> None:
     found = report(Line("M1", "jobs left", "", without=figure, with_=0, limit="== 0", shows="breaks"))
 
     assert (found.outcome, found.exit_code) == (Outcome.UNCLEAR, 2)
 
 
-def test_a_figure_that_is_missing_fails_closed() -> None:
+def test_a_missing_figure_fails_closed() -> None:
     found = report(
         Line("M1", "allocated bytes", "", without="leak", with_="unclear", limit="== no leak", shows="== leak")
     )
@@ -60,25 +60,25 @@ def test_a_figure_that_is_missing_fails_closed() -> None:
     assert [check.ok for check in found.checks] == [False, True]
 
 
-def test_a_broken_limit_outweighs_thin_evidence() -> None:
+def test_a_broken_limit_takes_precedence_over_little_evidence() -> None:
     unclear = Line("M1", "allocated bytes", "", without="leak", with_="unclear", limit="== no leak")
 
     assert report(unclear, Line("M1", "jobs left", "", 480, 3, "== 0")).exit_code == 1
 
 
-def test_nothing_checked_is_nothing_proven() -> None:
+def test_a_report_without_checks_proves_nothing() -> None:
     assert report(BESIDE).exit_code == 2
     assert report().exit_code == 2
 
 
-def test_a_run_that_proves_nothing_does_not_hold_and_a_broken_limit_outweighs_it() -> None:
+def test_a_run_without_evidence_is_unclear_unless_a_limit_is_broken() -> None:
     held = Line("M1", "jobs left", "", 480, 0, "== 0")
     thin = report(held, unproven=["no job completed"])
     assert thin.exit_code == 2 and thin.meaning.endswith("no job completed")
     assert report(Line("M1", "jobs left", "", 480, 3, "== 0"), unproven=["no job completed"]).exit_code == 1
 
 
-def test_without_alone_is_broken_when_it_shows_the_defect_and_unclear_when_not() -> None:
+def test_without_alone_is_broken_with_the_defect_and_unclear_otherwise() -> None:
     assert report(JOBS_LEFT, PAUSE, variant="without").exit_code == 1
     assert report(Line("M1", "jobs left", "", 0, None, "== 0", "breaks"), variant="without").exit_code == 2
     assert report(Line("M1", "jobs left", "", None, None, "== 0", "breaks"), variant="without").exit_code == 2
@@ -88,7 +88,7 @@ def test_with_alone_needs_no_other_side() -> None:
     assert report(Line("M1", "jobs left", "", None, 0, "== 0", "breaks"), variant="with").exit_code == 0
 
 
-def test_the_json_has_the_form_that_others_read() -> None:
+def test_the_json_has_its_documented_form() -> None:
     found = report(JOBS_LEFT, Line("M1", "slope", "", math.nan, math.inf), notes=["planted 64 bytes"])
 
     content = json.loads(json.dumps(found.as_dict(), allow_nan=False))

@@ -9,7 +9,7 @@ from voxpool.sim.world.world import World
 
 
 class Attempts(Watcher):
-    """Notes when the attempts of jobs were sent, and why others were not."""
+    """Records when the attempts of jobs were sent, and why others were not."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -30,7 +30,7 @@ def failing_world(**settings: float) -> tuple[World, Attempts]:
     return world, attempts
 
 
-def test_the_attempts_of_a_failing_job_come_when_their_pauses_are_over() -> None:
+def test_a_failing_job_is_retried_after_its_pauses() -> None:
     world, attempts = failing_world(backoff_s=0.5, backoff_max_s=1.5, attempts_max=5)
     job = world.submit("zh:en", work_s=0.1)
     world.run(for_s=20)
@@ -39,7 +39,7 @@ def test_the_attempts_of_a_failing_job_come_when_their_pauses_are_over() -> None
     assert world.broken_checkers() == []
 
 
-def test_without_a_pause_they_come_at_once() -> None:
+def test_without_a_pause_a_job_is_retried_at_once() -> None:
     world, attempts = failing_world(backoff_s=0.0)
     world.submit("zh:en", work_s=0.1)
     world.run(for_s=5)

@@ -1,4 +1,4 @@
-"""Each variant that stands for a row can be built and played: production has not moved away from it."""
+"""Each variant without a fix can be built and played, so that it still fits production."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxpool.sim.world.world import World
 
 @pytest.mark.parametrize("row", list(VARIANTS))
 def test_a_variant_plays(row: str) -> None:
-    """On a calm day most of them do their work: what they do wrong shows when something breaks."""
+    """Without faults most of them work: the defect shows only under a fault."""
     world = World(variant=variant_without(row), checkers=())
     world.add_nodes(2, pairs=["zh:en"])
     world.run(for_s=1)
@@ -22,7 +22,7 @@ def test_a_variant_plays(row: str) -> None:
     world.close()
 
 
-def test_without_a_row_it_is_production() -> None:
+def test_without_a_row_the_variant_is_production() -> None:
     assert variant_without("") == Variant()
 
 

@@ -1,4 +1,4 @@
-"""A scenario is data with types; what is wrong with one is said in one line, with the place and the nearest key."""
+"""A scenario is typed data; an error is one line with the place and the nearest key."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_said_in_one_line(wrong: tuple[str, str, str], tmp_path: Path) -> None:
+def test_an_invalid_expectation_is_reported_in_one_line(wrong: tuple[str, str, str], tmp_path: Path) -> None:
     old, new, said = wrong
     assert old in WHOLE
     path = tmp_path / "wrong.toml"
@@ -114,7 +114,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.toml")), ids=lambda path: path.stem)
-def test_the_scenarios_that_come_with_voxpool_can_be_read(path: Path) -> None:
+def test_the_packaged_scenarios_can_be_read(path: Path) -> None:
     scenario = load_scenario(path)
     assert scenario.name == path.stem
     assert shortened(scenario).duration_s <= scenario.duration_s

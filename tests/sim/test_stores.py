@@ -1,4 +1,4 @@
-"""A world on a real store: the same scheduler, the same answers; and a store with somebody's data is left alone."""
+"""A world on a real store: the same scheduler, the same answers; a store with foreign data is not touched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voxpool.sim.world.stores import RealStore, open_store
 from voxpool.sim.world.world import World
 
 
-def test_a_store_that_holds_data_is_refused_and_an_empty_one_is_left_empty() -> None:
+def test_a_store_with_data_is_refused_and_an_empty_one_is_left_empty() -> None:
     world = World(store="embedded")
     assert isinstance(world.store, RealStore)
     world.add_nodes(2, pairs=["zh:en"])
@@ -30,8 +30,8 @@ def test_a_store_that_holds_data_is_refused_and_an_empty_one_is_left_empty() -> 
     world.close()
 
 
-def test_a_flushed_store_heals_within_a_beat() -> None:
-    """The nodes register again by themselves, and nothing is lost: on a real server, too."""
+def test_a_flushed_store_heals_within_a_heartbeat() -> None:
+    """The nodes register again by themselves, and nothing is lost, on a real server too."""
     world = World(store="embedded")
     assert isinstance(world.store, RealStore)
     world.add_nodes(3, pairs=["zh:en"])

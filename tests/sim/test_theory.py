@@ -1,4 +1,4 @@
-"""A pool of the production path is the FIFO queue of the textbooks: start by start, and in the mean."""
+"""A pool of the production path is the FIFO queue of the textbooks: each start of a job, and the means."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from voxpool.sim.report.theory import (
 
 
 def test_the_recursion_on_a_case_done_by_hand() -> None:
-    """Two servers; the third job waits for the first one's end at 5, the fourth for the second one's at 6."""
+    """Two servers: the third job waits for the end of the first at 5, the fourth for the end of the second at 6."""
     assert ggc_starts([0, 1, 2, 3], [5, 5, 1, 1], servers=2) == [0, 1, 5, 6]
 
 
@@ -55,20 +55,20 @@ def test_the_interval_of_batch_means_is_wider_than_that_of_single_values() -> No
 @pytest.mark.parametrize(
     "work_s", [Exponential(2.0), Even(2.0, spread=1.0), Lognormal(2.0, cv=2.0)], ids=lambda work: type(work).__name__
 )
-def test_every_start_of_work_is_that_of_the_recursion(load: float, work_s: Distribution) -> None:
-    """Nothing in the path costs time and nothing overtakes, so the starts are equal, not just alike."""
+def test_every_start_of_work_matches_the_recursion(load: float, work_s: Distribution) -> None:
+    """The path costs no time and no job overtakes another, so the starts are exactly equal."""
     found = experiment.compare(load, jobs=2000, seed=5, work_s=work_s)
     assert found.off_s <= experiment.TOLERANCE_S
     assert found.broken == []
     assert found.jobs > 1800
 
 
-def test_the_command_says_that_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_that_theory_holds(capsys: pytest.CaptureFixture[str]) -> None:
     assert experiment.main(["--jobs", "1500"]) == 0
     assert capsys.readouterr().out.count("holds") == 2
 
 
-def test_one_server_is_the_simplest_of_many() -> None:
+def test_one_server_is_a_special_case_of_many() -> None:
     assert mm1_wait(0.7, 2.0) == pytest.approx(erlang_c_wait(1, 0.7, 2.0))
     assert mm1_wait_percentile(0.7, 2.0, 0.99) == pytest.approx(erlang_c_wait_percentile(1, 0.7, 2.0, 0.99))
 

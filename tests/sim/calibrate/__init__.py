@@ -1,1 +1,1 @@
-"""Tests of what `voxpool-sim calibrate` makes of its measurements."""
+"""Tests of the conclusions that `voxpool-sim calibrate` draws from its measurements."""

@@ -1,4 +1,4 @@
-"""A machine whose costs are known: the simulation stands in for it, so what `calibrate` says of it can be checked."""
+"""A machine with known costs: the simulation replaces it, so that the results of `calibrate` can be checked."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Records(Watcher):
 
 
 def measure_run(run: Run, costly: Mapping[str, Any] = COSTLY) -> Measured:
-    """Return what a run on that machine brings."""
+    """Return the measurements of a run on that machine."""
     measured = Measured(run)
     scenario: Scenario = msgspec.structs.replace(run.scenario, **costly, seed=run.scenario.seed)
     played = play(scenario, checkers=(), is_traced=False, watchers=[lambda world: _Records(world, measured)])
@@ -62,7 +62,7 @@ def measure_run(run: Run, costly: Mapping[str, Any] = COSTLY) -> Measured:
 
 
 def burst(jobs: int = 1000) -> Burst:
-    """Return what a burst on that machine costs."""
+    """Return the cost of a burst on that machine."""
     return Burst(jobs, jobs * MESSAGES_A_JOB * MESSAGE_MS / 1000)
 
 

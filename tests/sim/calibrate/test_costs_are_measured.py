@@ -1,4 +1,4 @@
-"""Costs that are known are found again, and written so that the simulation reads them."""
+"""Known costs are measured correctly, and written so that the simulation can read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voxpool.sim.chance.seeds import generator
 from voxpool.sim.scenario.scenario import Scenario, with_costs
 
 
-def test_the_costs_of_a_machine_are_found_again() -> None:
+def test_the_costs_of_a_machine_are_measured() -> None:
     probes = [machine.measure_run(run) for runs in plan(machine.SIZE, 3) for run in runs if run.is_probe]
     costs = measure(probes, [machine.burst(500), machine.burst(1500)])
     assert np.mean(costs.link_ms) == pytest.approx(machine.LINK_MS, rel=0.05)
@@ -30,7 +30,7 @@ def test_the_costs_of_a_machine_are_found_again() -> None:
     )
 
 
-def test_two_halves_add_up_to_what_was_measured() -> None:
+def test_two_halves_add_up_to_the_measurement() -> None:
     sums = np.sort(generator(1, "sums").gamma(1.5, 2.0, 600)) + 0.5
     halves = halved(sums)
     assert halves.min() >= 0
@@ -61,7 +61,7 @@ def test_too_few_jobs_are_no_measurement() -> None:
         measure([probe], [machine.burst()])
 
 
-def test_the_plan_takes_turns_and_no_two_runs_are_alike() -> None:
+def test_the_plan_alternates_loads_with_different_seeds() -> None:
     rounds = plan(machine.SIZE, 1)
     assert [[run.load for run in runs] for runs in rounds] == [[0.5, 0.5, 0.7, 0.7, 0.79, 0.79]] * 2
     assert [[run.is_probe for run in runs] for runs in rounds] == [[True, False] * 3] * 2

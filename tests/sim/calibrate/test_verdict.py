@@ -1,4 +1,4 @@
-"""Predictions that fit hold; each kind of misfit is found, and a disturbed machine proves nothing."""
+"""Predictions that fit pass; each kind of misfit is found, and a disturbed machine gives no evidence."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Spoil = Callable[[Measured], None]
 
 @pytest.fixture(scope="module")
 def found() -> tuple[Costs, list[Measured]]:
-    """What was measured on a machine whose costs are known."""
+    """The measurements of a machine with known costs."""
     return measured_runs()
 
 
 @pytest.fixture(scope="module")
 def predictions(found: tuple[Costs, list[Measured]]) -> list[tuple[Predicted, Predicted]]:
-    """What the simulation says of the runs, with costs and without."""
+    """The simulated predictions of the runs, with costs and without."""
     costs, measured = found
     return [(predict(costs.applied_to(each.run.scenario)), predict(each.run.scenario)) for each in measured]
 
@@ -61,10 +61,10 @@ def test_with_the_measured_costs_every_limit_is_kept(
     assert "predicted without costs" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_without_the_costs_it_is_found_to_be_off(
+def test_a_simulation_without_costs_is_found_to_be_off(
     found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
-    """The check of the check: a simulation that knows no costs must not pass."""
+    """It tests the check: a simulation without costs must not pass."""
     report = reported(found, [(without, without) for _, without in predictions])
     assert report.outcome is Outcome.BROKEN
     assert any(
@@ -73,7 +73,7 @@ def test_without_the_costs_it_is_found_to_be_off(
 
 
 def slower(measured: Measured) -> None:
-    """The real thing waits a quarter longer than it should."""
+    """Return measurements in which jobs wait a quarter longer."""
     measured.records[:] = [
         record._replace(started_s=record.due_s + 1.25 * (record.started_s - record.due_s))
         for record in measured.records
@@ -86,7 +86,7 @@ def test_a_machine_that_waits_longer_is_off(
     assert reported(found, predictions, slower).outcome is Outcome.BROKEN
 
 
-def test_what_is_off_on_a_busy_machine_proves_nothing(
+def test_a_misfit_on_a_busy_machine_is_no_evidence(
     found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
     def late(measured: Measured) -> None:
@@ -98,7 +98,7 @@ def test_what_is_off_on_a_busy_machine_proves_nothing(
     assert any("prove nothing" in note for note in report.notes)
 
 
-def test_jobs_that_brought_no_result_break_it(
+def test_jobs_without_a_result_break_the_verdict(
     found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
     assert (
@@ -106,7 +106,7 @@ def test_jobs_that_brought_no_result_break_it(
     )
 
 
-def test_a_load_of_which_no_job_completed_proves_nothing(
+def test_a_load_without_completed_jobs_is_no_evidence(
     found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
     def idle(measured: Measured) -> None:
@@ -139,7 +139,7 @@ def test_runs_without_any_job_are_unclear(
     write(report, found[0], None, tmp_path)
 
 
-def test_a_table_that_nobody_looked_at_is_unclear(
+def test_a_table_without_readings_is_unclear(
     found: tuple[Costs, list[Measured]], predictions: list[tuple[Predicted, Predicted]]
 ) -> None:
     def unseen(measured: Measured) -> None:
@@ -148,7 +148,7 @@ def test_a_table_that_nobody_looked_at_is_unclear(
     assert reported(found, predictions, unseen).outcome is Outcome.UNCLEAR
 
 
-def test_near_the_full_load_nothing_is_demanded() -> None:
+def test_near_the_full_load_there_are_no_limits() -> None:
     costs, measured = measured_runs(replace(SIZE, loads=(0.9,), rounds=1))
     wrong = [(predict(each.run.scenario), predict(each.run.scenario)) for each in measured]
     report = reported((costs, measured), wrong, slower)
@@ -157,7 +157,7 @@ def test_near_the_full_load_nothing_is_demanded() -> None:
     assert report.outcome is Outcome.HOLDS
 
 
-def test_the_size_is_what_was_asked_for() -> None:
+def test_the_size_is_that_of_the_options() -> None:
     size = sized(QUICK, 3, None, 0.2, "0.7,0.5")
     assert (size.nodes, size.slots, size.work_s, size.loads) == (3, QUICK.slots, 0.2, (0.5, 0.7))
     assert sized(QUICK, None, None, None, None) == QUICK

@@ -1,1 +1,1 @@
-"""The search over orders of steps, on toy executions with known answers."""
+"""Tests of the search over orders of steps, mostly on toy executions with known answers."""

@@ -1,4 +1,4 @@
-"""`voxpool-sim explore --all`: one report for all flows that are searched whole."""
+"""`voxpool-sim explore --all`: one report for all flows that are searched completely."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def silent(what: str) -> Iterator[None]:
     yield None
 
 
-def test_all_flows_come_in_one_report_with_both_counts() -> None:
+def test_all_flows_are_in_one_report_with_both_counts() -> None:
     few = {name: FLOWS[name] for name in ("1-busy", "1-leftover-offline", "all-together")}
     report = explore_all(few, 60.0, True, silent)
     figures = {line.name: line.with_ for line in report.lines}
@@ -26,12 +26,12 @@ def test_all_flows_come_in_one_report_with_both_counts() -> None:
     assert not any(name.startswith("all-together") for name in figures)
 
 
-def test_what_the_time_cuts_off_is_no_evidence() -> None:
+def test_a_search_ended_by_its_time_is_no_evidence() -> None:
     report = explore_all({"2-2timeouts": FLOWS["2-2timeouts"]}, 0.1, True, silent)
     assert report.exit_code == 2
 
 
-def test_the_flows_that_are_asked_for_are_there() -> None:
+def test_the_selected_flows_exist() -> None:
     assert list(COMPLETE)[:7] == [
         "1-timeout-offline",
         "1-timeout-offline-hop",
@@ -43,7 +43,7 @@ def test_the_flows_that_are_asked_for_are_there() -> None:
     ]
 
 
-def test_searches_that_reach_the_same_ends_in_another_number_of_orders_do_not_agree() -> None:
+def test_searches_with_different_numbers_of_orders_do_not_agree() -> None:
     plain = Tally("every interleaving", runs=1_531, ends={"an end": 1_531})
     assert plain.agrees(Tally("by sleep sets", runs=60, interleavings=1_531, ends={"an end": 60}))
     assert not plain.agrees(Tally("by sleep sets", runs=60, interleavings=1_684, ends={"an end": 60}))

@@ -1,4 +1,4 @@
-"""Every interleaving is run, once: the counts that combinatorics gives."""
+"""Every interleaving is run once: the counts match combinatorics."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ ALL = Budget()
     ],
 )
 @pytest.mark.timeout(600)
-def test_flows_of_script_calls_have_as_many_orders_as_combinatorics_says(
+def test_flows_of_script_calls_have_the_combinatorial_number_of_orders(
     lengths: tuple[int, ...], hops: int, is_split: bool, count: int
 ) -> None:
-    """Production's queue on the virtual loop; hops of asyncio between two calls add none, replies as steps do."""
+    """Production's queue runs on the virtual loop; hops of asyncio between two calls add no orders, separate replies
+    do.
+    """
     orders = factorial(sum(lengths))
     for length in lengths:
         orders //= factorial(length)
@@ -47,7 +49,7 @@ def test_flows_of_script_calls_have_as_many_orders_as_combinatorics_says(
 @pytest.mark.parametrize(("lengths", "is_split"), [((4, 3), False), ((4, 3), True), ((3, 3, 3), False)])
 @pytest.mark.parametrize("is_shared", [False, True])
 def test_sleep_sets_reach_the_ends_of_script_flows(lengths: tuple[int, ...], is_split: bool, is_shared: bool) -> None:
-    """One shared log makes all commits dependent; with logs of their own one order stands for all of them."""
+    """One shared log makes all commits dependent; with separate logs one order stands for all of them."""
     make_execution = script_flows(*lengths, is_split=is_split, is_shared=is_shared)
     plain, pruned = every_order(make_execution, ALL), every_end(make_execution, ALL)
     assert pruned.is_complete
@@ -66,7 +68,9 @@ OPS = st.one_of(
 @given(st.lists(st.lists(OPS, min_size=1, max_size=3), min_size=2, max_size=3))
 @settings(max_examples=60, deadline=None)
 def test_sleep_sets_reach_the_ends_of_any_threads(programs: list[list[Op]]) -> None:
-    """Whatever the threads read, write, add to or end: the same ends; what was left out adds up to all there are."""
+    """Whatever the threads read, write, add to or end, the ends are the same; with the skipped orders the counts add
+    up.
+    """
     make_execution = threads(programs)
     plain, pruned = every_order(make_execution, ALL), every_end(make_execution, ALL)
     assert plain.is_complete and pruned.is_complete
@@ -79,14 +83,14 @@ KEYS = st.tuples(st.sampled_from([READ, WRITE, ADD]), st.sampled_from("xyz"))
 
 
 @given(st.frozensets(KEYS, max_size=4), st.frozensets(KEYS, max_size=4))
-def test_two_steps_are_independent_when_no_key_is_written_beside_another_use(one: Footprint, other: Footprint) -> None:
+def test_steps_are_independent_unless_a_shared_key_is_written(one: Footprint, other: Footprint) -> None:
     clash = any(key == key2 and not (mode == mode2 != WRITE) for mode, key in one for mode2, key2 in other)
     assert Touched(one).is_independent_of(Touched(other)) is not clash
     assert Touched(other).is_independent_of(Touched(one)) is not clash
 
 
 def orders(left: tuple[int, ...], departures: int) -> int:
-    """Count the interleavings of programs with so many steps left that leave the default order so often at most."""
+    """Count the interleavings of programs with `left` steps that leave the default order at most `departures` times."""
     first = next((thread for thread, steps in enumerate(left) if steps), None)
     if first is None:
         return 1
@@ -99,7 +103,7 @@ def orders(left: tuple[int, ...], departures: int) -> int:
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 5])
 def test_all_orders_with_few_departures_are_run_once(most: int) -> None:
-    """As many as a recursion counts; with five departures allowed, these are all that there are."""
+    """The count matches a recursion; five departures include all orders."""
     make_execution = threads([[Op(WRITE, "x")] * 3, [Op(READ, "x")] * 3, [Op(WRITE, "x")] * 2])
     near, whole = near_default(make_execution, most, ALL), every_order(make_execution, ALL)
     assert near.is_complete and near.reached == most
@@ -110,8 +114,10 @@ def test_all_orders_with_few_departures_are_run_once(most: int) -> None:
         assert near.ends == whole.ends
 
 
-def test_a_search_that_is_cut_off_says_so() -> None:
-    """By a number of runs or by time; near the default order it also says how far every order was run."""
+def test_an_incomplete_search_is_reported() -> None:
+    """It ends after a number of runs or by time; near the default order it also reports the complete number of
+    departures.
+    """
     make_execution = threads([[Op(WRITE, "x")] * 4] * 3)
     cut = every_order(make_execution, Budget(runs=100))
     assert not cut.is_complete and cut.runs == 100
@@ -120,8 +126,8 @@ def test_a_search_that_is_cut_off_says_so() -> None:
     assert not near.is_complete and near.reached == 2
 
 
-def test_a_story_that_answers_otherwise_the_second_time_is_refused() -> None:
-    """A search by running again is worth nothing when the same beginning leads elsewhere."""
+def test_a_nondeterministic_execution_is_refused() -> None:
+    """A search by repetition is invalid when the same beginning leads to different steps."""
     made = 0
 
     def make_execution() -> Threads:

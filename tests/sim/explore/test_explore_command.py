@@ -1,4 +1,4 @@
-"""What `voxpool-sim explore` reports of a flow, on toy executions."""
+"""The reports of `voxpool-sim explore` on toy executions."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def explored(**wanted: object) -> Explored:
     return explore(FLOWS[asked.flow], asked, no_bar)
 
 
-def test_a_small_flow_is_searched_whole() -> None:
-    """By sleep sets; with --plain both ways, which have to agree."""
+def test_a_small_flow_is_searched_completely() -> None:
+    """It uses sleep sets; --plain runs both searches, which have to agree."""
     report = report_of(explored(flow="good"))
     assert report.exit_code == 0
     both = explored(flow="good", plain=True)
@@ -53,16 +53,16 @@ def test_a_small_flow_is_searched_whole() -> None:
     assert report_of(both).exit_code == 0
 
 
-def test_a_large_flow_is_sampled_three_ways() -> None:
-    """At random, by PCT, and near the default order."""
+def test_a_large_flow_is_sampled_in_three_ways() -> None:
+    """The samples are at random, by PCT, and near the default order."""
     found = explored(flow="large", runs=200, departures=None)
     assert [tally.way.split()[0] for tally in found.tallies] == ["random", "PCT", "all"]
     run = report_of(found).as_dict()["variants"]["with"]
     assert run["pct"] == {"depth": 3, "chains": 3, "steps": 9, "bound": pytest.approx(1 / 243)}
 
 
-def test_a_search_that_is_cut_off_is_no_pass() -> None:
-    """Exit 2: nothing broke, but not all orders were run."""
+def test_an_incomplete_search_does_not_pass() -> None:
+    """The exit code is 2: nothing broke, but not all orders were run."""
     for cut in ({"runs": 3}, {"seconds": 0.0}):
         report = report_of(explored(flow="good", **cut))
         assert report.exit_code == 2
@@ -70,7 +70,7 @@ def test_a_search_that_is_cut_off_is_no_pass() -> None:
 
 
 def test_the_first_failing_schedule_is_shrunk_and_replays() -> None:
-    """It ends with one line to paste, which leads to the same end."""
+    """It ends with one line to paste, which reproduces the end."""
     found = explored(flow="racy")
     assert report_of(found).exit_code == 1
     assert found.shrunk is not None and found.shrunk.is_fewest
@@ -86,7 +86,7 @@ def test_the_first_failing_schedule_is_shrunk_and_replays() -> None:
 
 
 def test_the_side_without_a_fix_has_to_break() -> None:
-    """Exit 1 when its defect shows, 2 when it doesn't: then nothing is proven."""
+    """The exit code is 1 when its defect shows, and 2 when it does not, which proves nothing."""
     assert report_of(explored(flow="racy", without="R9")).exit_code == 1
     assert report_of(explored(flow="good", without="R9")).exit_code == 2
 
@@ -103,7 +103,7 @@ def test_the_report_is_written_with_its_outcome_table(tmp_path: Path) -> None:
     assert (tmp_path / "outcomes.svg").read_text().startswith("<svg ")
 
 
-def test_a_flow_that_is_not_there_names_the_nearest() -> None:
+def test_an_unknown_flow_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="racy"):
         find_flow(FLOWS, "rasy")
     assert sum(line.startswith("  ") for line in printing.list_of(FLOWS)) == 3

@@ -41,15 +41,15 @@ def test_sleep_sets_reach_the_ends_of_the_plain_search_and_stand_for_all_its_ord
     assert plain.broken == pruned.broken == {}
 
 
-def test_one_job_two_nodes_a_time_out_and_an_offline_end_in_one_completion() -> None:
-    """R1 with production: every interleaving, every draw."""
+def test_one_job_two_nodes_a_timeout_and_an_offline_end_in_one_completion() -> None:
+    """R1 with production's code: every interleaving, every draw."""
     tally = every_end(make(COMPLETE["1-timeout-offline"][1]), ALL)
     assert tally.is_complete and not tally.broken
     assert (tally.interleavings, tally.runs, len(tally.ends)) == (80_320, 103, 8)
     assert all(str(end).startswith("j1 completed, reported 1x") for end in tally.ends)
 
 
-def test_and_with_one_arrival_between_two_hops_of_the_loop() -> None:
+def test_one_arrival_between_two_hops_of_the_loop_ends_in_one_completion() -> None:
     tally = every_end(make(COMPLETE["1-timeout-offline-hop"][1]), ALL)
     assert tally.is_complete and not tally.broken
     assert tally.interleavings == 479_192
@@ -62,7 +62,9 @@ RANDOM_RUNS = 100
 
 @pytest.mark.parametrize("flow", CHECKED)
 def test_random_orders_reach_no_end_that_a_complete_search_has_not(flow: str) -> None:
-    """The search leaves orders out and claims to reach every end; random orders have no such reason to miss one."""
+    """The complete search leaves orders out and claims to reach every end; random orders check that claim
+    independently.
+    """
     tally = every_end(make(COMPLETE[flow][1]), ALL)
     walks = random_walks(make(COMPLETE[flow][1]), RANDOM_RUNS, 1, ALL)
     assert tally.is_complete and walks.runs >= RANDOM_RUNS
@@ -83,7 +85,7 @@ def test_both_draws_of_a_select_are_open_steps() -> None:
         execution.close()
 
 
-def test_a_story_without_departures_reads_like_the_life_of_a_job() -> None:
+def test_an_execution_without_departures_reads_like_the_history_of_a_job() -> None:
     run = run_execution(make(Shape(timeouts=1, offline=("n2",))), lambda at, steps: steps[0])
     assert [taken.step.label for taken in run.taken] == [
         "client submit j1",
@@ -103,7 +105,7 @@ def test_a_story_without_departures_reads_like_the_life_of_a_job() -> None:
 
 
 PLANTED = {
-    # row: (flow, schedules within which it is found, the sentence that breaks)
+    # row: (flow, schedules within which it is found, the sentence of the check that breaks)
     "R1": ("1-timeout-offline", 2_000, "every job is completed or cancelled by its client"),
     "R4": ("1-timeout-offline", 100, "every execution ends"),
     "R7": ("1-reconnect-lost", 500, "a connected node can be chosen"),
@@ -128,7 +130,7 @@ def test_each_planted_behaviour_is_found_within_its_schedules(row: str) -> None:
 
 
 def test_without_the_fix_of_r1_the_four_outcomes_appear() -> None:
-    """Defect R1: fine, failed though a node lives, found at its time-out, parked and run later, in part of a search."""
+    """Defect R1 has four ends: completed, failed though a node is free, found at its timeout, parked and run later."""
     tally = every_end(make(COMPLETE["1-timeout-offline"][1], "R1"), Budget(runs=2500))
     ends = [str(end) for end in tally.ends]
     assert any(end.startswith("j1 failed (node_gone)") for end in ends)

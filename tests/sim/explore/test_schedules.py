@@ -1,4 +1,4 @@
-"""A schedule as a line to paste, a run by it, and how a failing one gets short."""
+"""A schedule as a line to paste, a run by a schedule, and the shrinking of a failing one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SCHEDULES = st.lists(st.tuples(st.integers(0, 99), st.text(min_size=1)), unique_
 
 
 @given(SCHEDULES)
-def test_a_schedule_of_any_labels_comes_back_from_its_line(schedule: tuple[Departure, ...]) -> None:
-    """Also as one word between double quotes in a shell."""
+def test_a_schedule_of_any_labels_can_be_read_from_its_line(schedule: tuple[Departure, ...]) -> None:
+    """It is one word between double quotes in a shell, too."""
     text = to_text(schedule)
     assert from_text(text) == schedule
     assert shlex.split(f'"{text}"') == [text]
@@ -33,12 +33,12 @@ def test_a_schedule_of_any_labels_comes_back_from_its_line(schedule: tuple[Depar
 
 
 @pytest.mark.parametrize("text", ["1", "x:y", "1:", "2:a;1:b", "1:a;1:b", "-1:a"])
-def test_what_is_no_schedule_is_refused(text: str) -> None:
+def test_invalid_schedules_are_rejected(text: str) -> None:
     with pytest.raises(WrongSchedule, match="schedule"):
         from_text(text)
 
 
-def test_a_run_by_a_schedule_is_the_run_that_it_came_from() -> None:
+def test_a_schedule_repeats_its_run() -> None:
     make_execution = threads([[Op(WRITE, "x")] * 2] * 3)
     tally = random_walks(threads([[Op(WRITE, "x")] * 2] * 3, lambda log: True), 1, 7, ALL)
     found = tally.first_broken
@@ -49,8 +49,8 @@ def test_a_run_by_a_schedule_is_the_run_that_it_came_from() -> None:
 
 
 @pytest.mark.parametrize("text", ["0:Z0 w x", "9:A0 w x"])
-def test_a_schedule_of_another_story_is_refused(text: str) -> None:
-    """The text names the step, and what was open there."""
+def test_a_schedule_of_another_execution_is_refused(text: str) -> None:
+    """The message names the step, and the open steps at that point."""
     with pytest.raises(WrongSchedule, match="can't be"):
         follow(threads([[Op(WRITE, "x")]] * 2), from_text(text))
 
@@ -64,7 +64,7 @@ def test_a_schedule_of_another_story_is_refused(text: str) -> None:
     ],
 )
 def test_a_failing_schedule_gets_the_fewest_departures(names: tuple[str, ...], departures: int, steps: int) -> None:
-    """From a random one with many: all with fewer were tried, and it's the same check that breaks."""
+    """It starts from a random one with many: all schedules with fewer were tried, and the same check breaks."""
     make_execution = threads(padded(3, 6), comes_in_order(*names))
     found = random_walks(make_execution, 1000, 3, ALL).first_broken
     assert found is not None and len(found.schedule) > departures
@@ -75,8 +75,8 @@ def test_a_failing_schedule_gets_the_fewest_departures(names: tuple[str, ...], d
     assert follow(make_execution, shrunk.run.schedule).broken == shrunk.run.broken != []
 
 
-def test_the_shortest_of_those_with_as_few_departures_is_taken() -> None:
-    """B ends A early or late, with one departure each; the earlier it does, the fewer steps the run has."""
+def test_of_schedules_with_the_fewest_departures_the_shortest_is_taken() -> None:
+    """B ends A early or late, with one departure each; the earlier it does, the shorter is the run."""
     make_execution = threads([[Op(WRITE, "x")] * 4, [Op("kill", "A")]], lambda log: "B0" in log and "A3" not in log)
     late = follow(make_execution, (Departure(3, "B0 kill A"),))
     assert len(late.taken) == 4 and late.broken
@@ -84,7 +84,7 @@ def test_the_shortest_of_those_with_as_few_departures_is_taken() -> None:
     assert len(shrunk.run.taken) == 1 and len(shrunk.run.schedule) == 1
 
 
-def test_shrinking_says_when_time_ended_it() -> None:
+def test_shrinking_reports_that_its_time_ran_out() -> None:
     make_execution = threads(padded(3, 6), comes_in_order("A1", "C1", "A2"))
     found = random_walks(make_execution, 1000, 3, ALL).first_broken
     assert found is not None
@@ -94,7 +94,7 @@ def test_shrinking_says_when_time_ended_it() -> None:
 
 
 class Breaks(Threads):
-    """Raises when B comes before A is through."""
+    """Raises when B comes before the end of A."""
 
     def take(self, step: Step) -> Footprint:
         if step.chain == "B" and self.places[0] < 2:
@@ -103,7 +103,7 @@ class Breaks(Threads):
 
 
 def test_a_step_that_raises_is_an_end_and_a_finding() -> None:
-    """The search goes on, and the schedule leads there again."""
+    """The search continues, and the schedule reproduces the exception."""
 
     def make_execution() -> Breaks:
         return Breaks([[Op(WRITE, "x")] * 2, [Op(WRITE, "x")]], lambda log: False)
@@ -117,12 +117,12 @@ def test_a_step_that_raises_is_an_end_and_a_finding() -> None:
 
 
 class Endless(Threads):
-    """Its one step stays open for ever."""
+    """An execution whose single step stays open for ever."""
 
     def take(self, step: Step) -> Footprint:
         return NOTHING
 
 
-def test_a_story_without_an_end_is_a_finding() -> None:
+def test_an_execution_without_an_end_is_a_finding() -> None:
     tally = every_order(lambda: Endless([[Op(WRITE, "x")]], lambda log: False), ALL)
     assert tally.broken == {NO_END: 1}

@@ -1,4 +1,4 @@
-"""PCT finds what is planted at no less than its bound; random orders repeat by their seed."""
+"""PCT finds planted bugs at least as often as its bound; random orders are determined by their seed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def upper_limit(found: int, runs: int, confidence: float = 0.99) -> float:
 def test_pct_finds_a_planted_bug_no_less_often_than_its_bound(
     chains: int, length: int, names: tuple[str, ...], runs: int
 ) -> None:
-    """The bound lies below the upper 99 % limit of the share that was found; a lesser depth finds nothing."""
+    """The bound is below the upper 99 % limit of the share of finding runs; a smaller depth finds nothing."""
     depth = len(names) - 1
     make_execution = threads(padded(chains, length), comes_in_order(*names))
     tally, sizes = pct_walks(make_execution, depth, runs, seed=1, budget=ALL)
@@ -41,7 +41,7 @@ def test_pct_finds_a_planted_bug_no_less_often_than_its_bound(
     assert not pct_walks(make_execution, depth - 1, 500, seed=1, budget=ALL)[0].broken_runs
 
 
-def test_walks_repeat_by_their_seed() -> None:
+def test_walks_are_determined_by_their_seed() -> None:
     make_execution = threads(padded(3, 4), comes_in_order("C1", "A3"))
     for seed in (1, 2):
         one, other = (random_walks(make_execution, 200, seed, ALL) for _ in range(2))
@@ -50,7 +50,7 @@ def test_walks_repeat_by_their_seed() -> None:
     assert pct_walks(make_execution, 3, 50, 1, ALL)[0].broken == pct_walks(make_execution, 3, 50, 1, ALL)[0].broken
 
 
-def test_walks_that_are_cut_off_say_so() -> None:
+def test_incomplete_walks_are_reported() -> None:
     make_execution = threads(padded(3, 4))
     assert random_walks(make_execution, 10, 1, ALL).is_complete
     assert not random_walks(make_execution, 10, 1, Budget(runs=5)).is_complete

@@ -1,4 +1,4 @@
-"""Flows of plain script calls: production's ScriptQueue on the virtual loop, one queue a flow, each commit a step."""
+"""Flows of plain script calls: production's ScriptQueue on the virtual loop, one queue a flow; commits are steps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from voxpool.sim.virtual_time.loop import VirtualLoop
 
 
 class ScriptFlows:
-    """Each flow makes its calls one after another; the end is the order in which they were committed.
+    """Each flow makes its calls one after another; the end is the order of the commits.
 
-    `hops` are awaits between two calls in which nothing happens; with `is_split` the answer is a step of its own.
+    `hops` is the number of empty awaits between two calls; with `is_split` the answer is a step of its own.
     """
 
     def __init__(self, lengths: Sequence[int], hops: int = 0, is_split: bool = False, is_shared: bool = True) -> None:
@@ -28,7 +28,7 @@ class ScriptFlows:
         self.is_shared = is_shared
         self.open: dict[Step, asyncio.Future[None]] = {}
         self.touched: set[tuple[str, str]] = set()
-        self.tasks: list[asyncio.Task[None]] = []  # asyncio itself only knows them weakly
+        self.tasks: list[asyncio.Task[None]] = []  # asyncio itself only has weak references to them
         clock = VirtualClock(self.loop.env)
         with self.loop.entered():
             for name, calls in zip("ABCD", lengths, strict=False):
@@ -65,7 +65,7 @@ class ScriptFlows:
 
 
 class Runner:
-    """A store of one flow; what it carries out waits until its step is taken."""
+    """A store of one flow; a call waits until its step is taken."""
 
     def __init__(self, execution: ScriptFlows, flow: str) -> None:
         self.restarts = 0
@@ -88,5 +88,5 @@ class Runner:
 
 
 def script_flows(*lengths: int, hops: int = 0, is_split: bool = False, is_shared: bool = True) -> MakeExecution:
-    """Return what makes such executions. Flows that aren't `is_shared` write to logs of their own."""
+    """Return a function that makes such executions. Flows that aren't `is_shared` write to logs of their own."""
     return lambda: ScriptFlows(lengths, hops, is_split, is_shared)

@@ -1,4 +1,4 @@
-"""Threads over shared variables: the quickest of executions, with whatever dependence a test wants to plant."""
+"""Threads over shared variables: the fastest executions, with any dependence that a test wants to plant."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ KILL = "kill"
 
 
 class Op(NamedTuple):
-    """A step: read `key` into the thread's own memory, write that to it, add one, or end the thread `key`."""
+    """A step: read `key` into the thread's own memory, write that to `key`, add one, or end the thread `key`."""
 
     mode: str
     key: str
 
 
 class Threads:
-    """The end is what the variables hold and what the threads have read."""
+    """The end is the values of the variables and the values that the threads have read."""
 
     def __init__(self, programs: Sequence[Sequence[Op]], is_broken: Callable[[Sequence[str]], bool]) -> None:
         self.programs = programs
@@ -67,17 +67,17 @@ class Threads:
 def threads(
     programs: Sequence[Sequence[Op]], is_broken: Callable[[Sequence[str]], bool] = lambda log: False
 ) -> MakeExecution:
-    """Return what makes such executions; `is_broken` gets the names of the steps in their order: A0 B0 A1."""
+    """Return a function that makes such executions; `is_broken` gets the ordered names of the steps: A0 B0 A1."""
     return lambda: Threads(programs, is_broken)
 
 
 def padded(chains: int, length: int) -> list[list[Op]]:
-    """Return programs whose steps have nothing to do with each other."""
+    """Return programs of independent steps."""
     return [[Op(ADD, f"own {chain}")] * length for chain in range(chains)]
 
 
 def comes_in_order(*names: str) -> Callable[[Sequence[str]], bool]:
-    """Return a check that breaks when the named steps come in this order: by turns, they are a bug of depth n - 1."""
+    """Return a check that breaks when the named steps come in this order; alternating, they have depth n - 1."""
 
     def is_broken(log: Sequence[str]) -> bool:
         places = [log.index(name) for name in names if name in log]

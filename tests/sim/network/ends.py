@@ -1,4 +1,4 @@
-"""Two places where the same connection can be made: asyncio's own sockets on loopback, and the network in memory."""
+"""Two implementations of the same connection: asyncio's own sockets on loopback, and the network in memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from voxpool.sim.network.network import Network
 from voxpool.sim.network.transport import MemoryTransport
 
 PATIENCE_S = 10.0
-"""How long a condition is waited for, in the time of the loop."""
+"""Limit of a wait for a condition, in the time of the loop."""
 
 
 class End(asyncio.Protocol):
-    """One end of a connection. It records its callbacks; data in a row counts as one."""
+    """One end of a connection. It records its callbacks; consecutive data count as one."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -78,11 +78,11 @@ class Ends(Protocol):
         ...
 
     async def listen(self) -> asyncio.AbstractServer:
-        """Listen on the port that is in use already."""
+        """Listen on the port that is already in use."""
         ...
 
     def unread(self, end: End) -> int:
-        """Return the bytes that lie in the kernel's buffer of `end`."""
+        """Return the number of bytes in the kernel's receive buffer of `end`."""
         ...
 
 
@@ -142,7 +142,7 @@ class Loopback:
 
 
 class InMemory(Loopback):
-    """Connections of the network in virtual time; the server is a process of its own."""
+    """Connections of the network in virtual time; the server is a separate process."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class InMemory(Loopback):
 
 
 def on_loopback(case: Case) -> object:
-    """Return what `case` returns over real sockets."""
+    """Return the result of `case` over real sockets."""
 
     async def main() -> object:
         ends = Loopback()
@@ -186,7 +186,7 @@ def on_loopback(case: Case) -> object:
 
 
 def in_memory(case: Case, cuts_reads: bool = False) -> object:
-    """Return what `case` returns in virtual time."""
+    """Return the result of `case` in virtual time."""
     loop = NetworkLoop()
     network = Network(loop, Random(1), lambda: 0.0005)
     network.cuts_reads = cuts_reads

@@ -21,7 +21,7 @@ DELAY_S = 0.01
 
 
 class Two:
-    """A server that accepts, and a client that has connected to it."""
+    """A server that accepts, and a client that is connected to it."""
 
     def __init__(self) -> None:
         self.loop = NetworkLoop()
@@ -67,8 +67,8 @@ def two() -> Two:
     return Two()
 
 
-def test_a_killed_process_runs_no_line_more_and_its_sockets_close(two: Two) -> None:
-    """Neither `finally` blocks nor timers; the peer reads the end of the stream."""
+def test_a_killed_process_stops_at_once_and_its_sockets_close(two: Two) -> None:
+    """Neither `finally` blocks nor timers run; the peer reads the end of the stream."""
     steps: list[str] = []
 
     async def main() -> None:
@@ -88,8 +88,8 @@ def test_a_killed_process_runs_no_line_more_and_its_sockets_close(two: Two) -> N
     assert two.loop.bury() == []
 
 
-def test_what_a_killed_process_waited_for_does_not_wake_it_up(two: Two) -> None:
-    """Such as the answer of a store outside."""
+def test_an_awaited_answer_does_not_wake_up_a_killed_process(two: Two) -> None:
+    """An example is the answer of a store outside the simulation."""
     steps: list[str] = []
     answers: list[asyncio.Future[str]] = []
 
@@ -106,7 +106,7 @@ def test_what_a_killed_process_waited_for_does_not_wake_it_up(two: Two) -> None:
 
 
 def test_a_machine_without_power_answers_nothing(two: Two) -> None:
-    """Its peers read nothing, connections to it are not refused, and after a new start what they send is reset."""
+    """Its peers read nothing, connections to it are not refused, and after a restart it resets what they send."""
     two.server.kill(power_off=True)
     other = two.in_client(lambda: two.stay_connected(End()))
     two.end.transport.write(b"x")
@@ -119,8 +119,8 @@ def test_a_machine_without_power_answers_nothing(two: Two) -> None:
     assert two.end.events == ["made", "lost reset"]
 
 
-def test_a_frozen_process_goes_on_where_it_stood(two: Two) -> None:
-    """Its kernel accepts connections and data meanwhile; signals are handled after the thaw."""
+def test_a_frozen_process_continues_where_it_stopped(two: Two) -> None:
+    """Its kernel accepts connections and data in the meantime; signals are handled after the thaw."""
     signals: list[int] = []
 
     async def main() -> None:
@@ -143,15 +143,15 @@ def test_a_frozen_process_goes_on_where_it_stood(two: Two) -> None:
 
 
 def test_a_signal_without_a_handler_ends_a_process(two: Two) -> None:
-    """As the default action of SIGTERM does."""
+    """This is the default action of SIGTERM."""
     two.server.signal(signal.SIGTERM)
     two.run()
     assert not two.server.is_alive
     assert two.end.events == ["made", "eof", "lost None"]
 
 
-def test_a_cut_link_holds_everything_back_until_it_heals(two: Two) -> None:
-    """Nothing is lost, the order stays, and the two ends notice nothing but the time."""
+def test_a_cut_link_delays_everything_until_it_heals(two: Two) -> None:
+    """Nothing is lost, the order is kept, and the two ends notice nothing but the delay."""
     link = two.network.link("client", "server")
     link.cut()
     for byte in b"abc":
@@ -164,7 +164,7 @@ def test_a_cut_link_holds_everything_back_until_it_heals(two: Two) -> None:
 
 
 def test_no_cut_changes_the_order(two: Two) -> None:
-    """A segment is on its way when the link heals, and the link is cut again before the retransmission."""
+    """A segment is in flight when the link heals, and the link is cut again before the retransmission."""
     link = two.network.link("client", "server")
     received = bytearray()
     two.accepted[0].data_received = received.extend  # type: ignore[assignment,method-assign]
@@ -183,8 +183,8 @@ def test_no_cut_changes_the_order(two: Two) -> None:
     assert received == b"abc"
 
 
-def test_a_slow_link_takes_the_time_of_its_bandwidth(two: Two) -> None:
-    """100 kB at 10 kB a second."""
+def test_a_slow_link_has_a_bandwidth(two: Two) -> None:
+    """100 kB take ten seconds at 10 kB a second."""
     two.network.link("client", "server").bytes_per_s = 10_000
     two.end.transport.write(b"x" * 100_000)
     two.run(9.9)
@@ -193,7 +193,7 @@ def test_a_slow_link_takes_the_time_of_its_bandwidth(two: Two) -> None:
     assert two.accepted[0].bytes == 100_000
 
 
-def test_a_connection_that_went_dark_is_silent_for_ever(two: Two) -> None:
+def test_a_dark_connection_is_silent_for_ever(two: Two) -> None:
     """Neither end is notified; new connections of the same machines work."""
     two.end.transport.go_dark()
     two.end.transport.write(b"x")
@@ -206,7 +206,7 @@ def test_a_connection_that_went_dark_is_silent_for_ever(two: Two) -> None:
 
 
 def test_a_reset_from_outside_reaches_both_ends(two: Two) -> None:
-    """And what was unread is lost."""
+    """Unread data are lost."""
     two.accepted[0].transport.pause_reading()
     two.end.transport.write(b"x")
     two.run()
@@ -216,8 +216,8 @@ def test_a_reset_from_outside_reaches_both_ends(two: Two) -> None:
     assert two.end.events == two.accepted[0].events == ["made", "lost reset"]
 
 
-def test_what_is_on_its_way_at_a_reset_is_lost(two: Two) -> None:
-    """Also when the process that was reset stands still and reads later."""
+def test_data_in_flight_at_a_reset_are_lost(two: Two) -> None:
+    """Also when the process that was reset is frozen and reads later."""
     two.server.freeze()
     two.end.transport.write(b"x")
     two.end.transport.reset()
@@ -237,7 +237,7 @@ def test_a_connection_whose_client_died_during_the_handshake_is_reset(two: Two) 
 
 
 def test_a_machine_runs_one_process_at_a_time(two: Two) -> None:
-    """Two would share its name and ports."""
+    """Two processes would share its name and ports."""
     with pytest.raises(RuntimeError, match="still there"):
         two.network.process("server")
 
@@ -253,8 +253,8 @@ def test_a_program_that_fails_ends_the_run(two: Two) -> None:
 
 
 @pytest.mark.parametrize("ask", ["create_unix_connection", "subprocess_exec", "connect_read_pipe", "add_writer"])
-def test_what_has_no_end_in_virtual_time_is_refused(two: Two, ask: str) -> None:
-    """The network brings TCP connections and signals, nothing else."""
+def test_calls_that_the_network_does_not_support_are_refused(two: Two, ask: str) -> None:
+    """The network offers TCP connections and signals, nothing else."""
 
     async def main() -> None:
         result = getattr(asyncio.get_running_loop(), ask)()
@@ -267,7 +267,7 @@ def test_what_has_no_end_in_virtual_time_is_refused(two: Two, ask: str) -> None:
 
 
 def test_tls_is_refused(two: Two) -> None:
-    """It would need the ssl module over the transport; a run without it must not pass for one with it."""
+    """It would need the ssl module over the transport; a run without it must not be mistaken for one with it."""
 
     async def main() -> None:
         await asyncio.get_running_loop().create_connection(End, "server", 80, ssl=True)

@@ -1,4 +1,4 @@
-"""The transports in memory behave as asyncio's own do: each case gives the same record on loopback and in memory."""
+"""The transports in memory behave like asyncio's own: each case gives the same record on loopback and in memory."""
 
 from __future__ import annotations
 
@@ -219,8 +219,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_a_connection_in_memory_does_what_one_on_loopback_does(case: Case) -> None:
-    """Callbacks in the same order, the same sizes and errors."""
+def test_a_connection_in_memory_behaves_like_one_on_loopback(case: Case) -> None:
+    """The callbacks come in the same order, with the same sizes and errors."""
     assert in_memory(case) == on_loopback(case)
 
 
