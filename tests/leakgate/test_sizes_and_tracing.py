@@ -24,47 +24,6 @@ def sizes() -> Sizes:
     return last
 
 
-def grown(before: Sizes, after: Sizes, name: str) -> tuple[int, int]:
-    """Return the increase of the type: (objects, bytes)."""
-    old = before.types.get(name)
-    new = after.types[name]
-    return new.count - (old.count if old else 0), new.bytes - (old.bytes if old else 0)
-
-
-def test_strings_in_a_hidden_list_are_counted() -> None:
-    """The collector does not track strings, so its list lacks them."""
-    before = sizes()
-    hidden = [f"{number:05}" * 100 for number in range(5000)]
-    after = sizes()
-    count, size = grown(before, after, "str")
-    assert count == pytest.approx(len(hidden), rel=0.1) and size == pytest.approx(549 * len(hidden), rel=0.1)
-    assert after.whole
-
-
-def test_shared_objects_and_objects_in_tuples_count_once() -> None:
-    before = sizes()
-    one = b"x" * 1_000_000
-    many = [[one] for _ in range(1000)]
-    pairs = [(b"y" * 700 + str(number).encode(), number) for number in range(3000)]
-    gc.collect()  # now the collector no longer tracks these tuples
-    assert not gc.is_tracked(pairs[7])
-    count, size = grown(before, sizes(), "bytes")
-    assert count == pytest.approx(1 + len(pairs), rel=0.1)
-    assert size == pytest.approx(1_000_000 + 737 * len(pairs), rel=0.1)
-    assert len(many) == 1000
-
-
-def test_objects_behind_a_frozen_object_are_reached() -> None:
-    table: list[Marked] = []
-    holder.table = table  # type: ignore[attr-defined]
-    before = sizes()
-    gc.freeze()
-    table.extend(Marked(900) for _ in range(2000))
-    count, _ = grown(before, sizes(), type_name(Marked))
-    del holder.table  # type: ignore[attr-defined]
-    assert count == pytest.approx(2000, rel=0.1)
-
-
 class Marked(bytes):
     """A type of bytes of its own."""
 
@@ -73,6 +32,56 @@ class Marked(bytes):
 
 def holder() -> None:
     """A global object to hang a table on."""
+
+
+class Planted:
+    """Objects that are made between two measurements. Each measurement reads all objects of the process: tests share them."""
+
+    def __init__(self) -> None:
+        table: list[Marked] = []
+        holder.table = table  # type: ignore[attr-defined]
+        self.before = sizes()
+        gc.freeze()
+        table.extend(Marked(900) for _ in range(2000))
+        self.strings = [f"{number:05}" * 100 for number in range(5000)]
+        self.one = b"x" * 1_000_000
+        self.many = [[self.one] for _ in range(1000)]
+        self.pairs = [(b"y" * 700 + str(number).encode(), number) for number in range(3000)]
+        gc.collect()  # now the collector no longer tracks these tuples
+        self.after = sizes()
+
+    def grown(self, name: str) -> tuple[int, int]:
+        """Return the increase of the type: (objects, bytes)."""
+        old = self.before.types.get(name)
+        new = self.after.types[name]
+        return new.count - (old.count if old else 0), new.bytes - (old.bytes if old else 0)
+
+
+@pytest.fixture(scope="module")
+def planted() -> Iterator[Planted]:
+    yield Planted()
+    del holder.table  # type: ignore[attr-defined]
+
+
+def test_strings_in_a_hidden_list_are_counted(planted: Planted) -> None:
+    """The collector does not track strings, so its list lacks them."""
+    count, size = planted.grown("str")
+    hidden = len(planted.strings)
+    assert count == pytest.approx(hidden, rel=0.1) and size == pytest.approx(549 * hidden, rel=0.1)
+    assert planted.after.whole
+
+
+def test_shared_objects_and_objects_in_tuples_count_once(planted: Planted) -> None:
+    pairs = len(planted.pairs)
+    assert len(planted.many) == 1000 and not gc.is_tracked(planted.pairs[7])
+    count, size = planted.grown("bytes")
+    assert count == pytest.approx(1 + pairs, rel=0.1)
+    assert size == pytest.approx(1_000_000 + 737 * pairs, rel=0.1)
+
+
+def test_objects_behind_a_frozen_object_are_reached(planted: Planted) -> None:
+    count, _ = planted.grown(type_name(Marked))
+    assert count == pytest.approx(2000, rel=0.1)
 
 
 async def test_the_loop_runs_while_sizes_are_counted() -> None:

@@ -56,7 +56,10 @@ def test_one_arrival_between_two_hops_of_the_loop_ends_in_one_completion() -> No
     assert all(str(end).startswith("j1 completed, reported 1x") for end in tally.ends)
 
 
-CHECKED = ("1-timeout-offline", "1-timeout-offline-resubmit-cancel", "1-timeout-lost")
+CHECKED = (
+    "1-timeout-offline", "1-leftover-offline", "1-timeout-lost",
+    pytest.param("1-timeout-offline-resubmit-cancel", marks=pytest.mark.large),
+)  # fmt: skip
 RANDOM_RUNS = 100
 
 
