@@ -9,9 +9,9 @@ BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
 # What both Pythons run: each part of the scheduler by itself and the public API (asyncio, typing, text of exceptions), what
 # reads the interpreter's memory, and the virtual event loop with the traces of its runs, which must not differ. The rest
-# is the same code in larger compositions, with servers that know nothing of a Python version.
-BOTH := tests/unit tests/lua tests/fundamentals tests/leakgate/test_inside.py tests/leakgate/test_sizes_and_tracing.py \
-    tests/sim/test_loop.py tests/sim/test_determinism.py tests/sim/explore/test_schedules.py
+# is the same code in larger compositions, with servers that know nothing of a Python version; test_load_* calculates.
+BOTH := tests/unit --ignore-glob=*/test_load_*.py tests/fundamentals tests/leakgate/test_inside.py \
+    tests/leakgate/test_sizes_and_tracing.py tests/sim/test_loop.py tests/sim/test_determinism.py tests/sim/explore/test_schedules.py
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of:"
@@ -43,8 +43,8 @@ lint: .venv/.ready ## ruff, mypy --strict, imports one way, bandit, and the rule
 audit: .venv/.ready ## are the packages what the lock says, and, with ADVISORIES=FOLDER of OSV records, is one vulnerable?
 	@$(BIN)/python -m tests.tidy.dependencies $(ADVISORIES)
 
-test: setup ## lint and all tests; those that a Python version can change under both (installs Redis, Chromium, Prometheus and Node.js, or says how)
-	@scripts/test.sh $(BOTH)
+test: .venv/.ready ## lint and all tests; those that a Python version can change under both (installs Redis, Chromium, Prometheus and Node.js, or says how)
+	@scripts/test.sh $(foreach part,$(BOTH),'$(part)')
 
 test-large: .venv/.ready ## the tests that take minutes each: overload, scale, fuzzing (figures: docs/reports/)
 	@scripts/test.sh large

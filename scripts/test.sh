@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# test.sh PATH…: lint, all tests under .venv, those of PATH… also under .venv-other. Called by `make test`.
+# test.sh PATH…: lint, all tests under .venv, those of PATH… also under .venv-other, which it makes while lint runs.
+# Called by `make test`.
 # test.sh large: only the tests marked `large`, which `make test` leaves out. Called by `make test-large`.
 # Tests marked `alone` measure time, fill the machine or need much done in a time: they run last, one at a time. Most of the
-# others wait for processes much of their time, so three at a time are what fills two processors.
+# others wait for processes much of their time, so four at a time are what fills two processors.
 #
 # Tests that fail are run a second time, one at a time. Real processes miss a deadline of a test when the machine has
 # other work; a change that breaks something breaks it both times. What passed the second time is printed as unstable.
 set -euo pipefail
 UNSTABLE_MAX=5
-WORKERS=3
+WORKERS=4
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 SECONDS=0
@@ -44,6 +45,7 @@ linted=$(mktemp)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -f "$linted"' EXIT
 make --no-print-directory lint >"$linted" 2>&1 &
 lint=$!
+scripts/setup.sh other
 if [ -x .venv-other/bin/python ]; then
     say "lint, and beside it the tests that a Python version can change, $(.venv-other/bin/python --version)"
     tests .venv-other/bin/python 2 -m "not alone and not large" "$@"
@@ -54,5 +56,7 @@ wait "$lint" || { cat "$linted"; fail "lint"; }
 cat "$linted"
 say "all tests, $(.venv/bin/python --version)"
 tests .venv/bin/python $WORKERS -m "not alone and not large" --ignore=tests/tidy tests
-tests .venv/bin/python 0 -m "alone and not large" tests
+# Only the files that have such tests: one process alone collects them, and all take it 10 s.
+readarray -t files < <(grep -rl --include='test_*.py' 'mark\.alone' tests)
+tests .venv/bin/python 0 -m "alone and not large" "${files[@]}"
 say "make test took $SECONDS s (goal: 720 s on 2 quiet cores)"
