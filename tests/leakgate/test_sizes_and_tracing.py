@@ -35,7 +35,7 @@ def holder() -> None:
 
 
 class Planted:
-    """Objects that are made between two measurements. Each measurement reads all objects of the process: tests share them."""
+    """Objects made between two measurements, which the tests share: each measurement reads the whole process."""
 
     def __init__(self) -> None:
         table: list[Marked] = []
