@@ -10,7 +10,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.composition import Core, CoreClasses
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.seams import Observer, ScriptRunner
+from voxpool.scheduler.core.seams import Observer, ResultSink, ScriptRunner
 from voxpool.scheduler.core.why import Why
 from voxpool.scheduler.protocol.messages import Assign, Heartbeat, NodeResult, Register, ToNode, WorkError
 from voxpool.scheduler.stores.memory import MemoryStore
@@ -92,6 +92,7 @@ class Rig:
         runner: ScriptRunner | None = None,
         settings: Settings | None = None,
         observer: Observer | None = None,
+        sink: ResultSink | None = None,
     ) -> None:
         self.clock = HandClock(1_000_000)
         self.store = MemoryStore()
@@ -102,7 +103,7 @@ class Rig:
             settings=settings or Settings(),
             clock=self.clock,
             runner=runner or self.store,
-            sink=self.sink,
+            sink=self.sink if sink is None else sink,
             observer=fan_out([observer or self.counts, self.why]),
             random=random.Random(1),
             instance="test",
