@@ -95,7 +95,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
-def test_an_invalid_expectation_is_reported_in_one_line(wrong: tuple[str, str, str], tmp_path: Path) -> None:
+def test_an_invalid_scenario_is_reported_in_one_line(wrong: tuple[str, str, str], tmp_path: Path) -> None:
     old, new, said = wrong
     assert old in WHOLE
     path = tmp_path / "wrong.toml"

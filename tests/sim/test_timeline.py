@@ -1,4 +1,4 @@
-"""What a run looked like over virtual time: the same run with and without the look, and never too many points."""
+"""Figures of a run over virtual time: sampling does not change the run, and the number of points is bounded."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def seen_in(**options: Any) -> tuple[Timeline, Played[World]]:
     return seen[0], played
 
 
-def test_it_shows_the_queue_the_nodes_the_fault_and_what_is_remembered() -> None:
+def test_the_timeline_has_the_queue_the_nodes_the_fault_and_the_retained_jobs() -> None:
     seen, played = seen_in()
     assert played.run["trace_hash"] == play(QUEUE).run["trace_hash"], "the look changes nothing"
     assert list(seen.at_s) == sorted(seen.at_s)

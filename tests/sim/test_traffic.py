@@ -1,4 +1,4 @@
-"""Requests come as the scenario says: when, how many together, with what patience, in what sessions."""
+"""The requests of a scenario: their times, bursts, patience and sessions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORK_S = Exponential(1.0)
 
 
 class Made(Watcher):
-    """Notes each request that is made."""
+    """Records each request."""
 
     def __init__(self, world: World) -> None:
         self.requests: list[Request] = []
@@ -27,7 +27,7 @@ class Made(Watcher):
 
 
 def requests(traffic: Traffic, duration_s: float = 100.0, seed: int = 1) -> list[Request]:
-    """Let a stream run alone."""
+    """Run a stream alone."""
     world = World(seed=seed, is_traced=False, checkers=())
     made = Made(world)
     world.env.process(Stream(traffic, "t0", seed, duration_s).run(world.env, world.clients))
@@ -36,7 +36,7 @@ def requests(traffic: Traffic, duration_s: float = 100.0, seed: int = 1) -> list
     return made.requests
 
 
-def test_even_arrivals_keep_their_distance() -> None:
+def test_even_arrivals_have_equal_gaps() -> None:
     made = requests(Traffic(pair="zh:en", rate_per_s=2.0, work_s=WORK_S, arrivals="even", start_s=10.0, end_s=20.0))
     assert [round(request.made_at, 9) for request in made] == [10.5 + i / 2 for i in range(19)]
 
@@ -51,7 +51,7 @@ def test_poisson_arrivals_have_their_rate_and_spread() -> None:
     assert sum((count - mean) ** 2 for count in a_second) / 1000 == pytest.approx(mean, rel=0.15)
 
 
-def test_bursts_come_together_at_the_same_mean_rate() -> None:
+def test_bursts_arrive_together_at_the_same_mean_rate() -> None:
     made = requests(
         Traffic(pair="zh:en", rate_per_s=20.0, work_s=WORK_S, arrivals="bursts", burst=10), duration_s=1000.0
     )
@@ -60,8 +60,8 @@ def test_bursts_come_together_at_the_same_mean_rate() -> None:
     assert len(made) == pytest.approx(20_000, rel=0.1)
 
 
-def test_what_the_nth_request_is_depends_on_nothing_else() -> None:
-    """A stream with other arrivals brings the same works in the same order."""
+def test_the_nth_request_is_independent_of_the_arrivals() -> None:
+    """A stream with other arrivals has the same works in the same order."""
     poisson = requests(Traffic(pair="zh:en", rate_per_s=2.0, work_s=WORK_S))
     bursts = requests(Traffic(pair="zh:en", rate_per_s=2.0, work_s=WORK_S, arrivals="bursts"))
     both = min(len(poisson), len(bursts))
@@ -83,8 +83,8 @@ def scenario(traffic: Traffic, **more: object) -> Scenario:
     )
 
 
-def test_refused_clients_come_again_and_give_up_after_their_retries() -> None:
-    """Twice the work that the nodes can do and few places to wait: with retries fewer give up at the first refusal."""
+def test_rejected_clients_retry_and_give_up_after_their_retries() -> None:
+    """There is twice the work that the nodes can do and little room to wait: with retries fewer clients give up."""
     give_up = {}
     for retries in (0, 5):
         traffic = Traffic(pair="zh:en", rate_per_s=8.0, work_s=WORK_S, retries=retries)

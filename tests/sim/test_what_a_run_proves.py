@@ -1,4 +1,4 @@
-"""`voxpool-sim run` from outside: when a run proves nothing, and when a checker was skipped."""
+"""`voxpool-sim run` as a process: runs without evidence, and skipped checkers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Ran:
         self.json: dict[str, Any] = json.loads((folder / "out" / "report.json").read_text())
 
     def row(self, name: str) -> str:
-        """The line of the table that shows `name`."""
+        """Return the line of the table for `name`."""
         (found,) = (line for line in self.lines if name in line and "│" in line)
         return found
 
@@ -55,9 +55,7 @@ class Ran:
     [(NODES, NONE_SUBMITTED), (NODES + UNSERVED, NOBODY), (NODES + SERVED + UNSERVED, NOBODY)],
     ids=["no traffic", "a pair that nobody serves", "a served pair beside it"],
 )
-def test_a_run_that_completes_nothing_of_a_stream_is_unclear_and_says_why(
-    scenario: str, why: str, tmp_path: Path
-) -> None:
+def test_a_run_without_completed_jobs_of_a_stream_is_unclear(scenario: str, why: str, tmp_path: Path) -> None:
     ran = Ran(tmp_path, scenario)
     assert ran.exit_code == 2
     assert "unclear (exit 2): " in ran.text and why in ran.text
@@ -73,13 +71,13 @@ def test_a_served_pair_of_which_no_job_completes_is_unclear(tmp_path: Path) -> N
     assert "no job completed: " in ran.text and "failed" in ran.text
 
 
-def test_a_scenario_that_expects_no_completed_job_holds_without_one(tmp_path: Path) -> None:
+def test_a_scenario_that_expects_no_completed_job_passes_without_one(tmp_path: Path) -> None:
     ran = Ran(tmp_path, NODES + UNSERVED + '[expect]\ncompleted_jobs = "== 0"\n')
     assert ran.exit_code == 0
     assert ran.json["unproven"] == []
 
 
-def test_a_checker_that_was_skipped_is_not_checked_and_the_column_says_what_ran(tmp_path: Path) -> None:
+def test_a_skipped_checker_is_reported_with_what_was_checked(tmp_path: Path) -> None:
     ran = Ran(tmp_path, NODES + SERVED, "--without", "M1")
     assert ran.exit_code == 2
     row = ran.row("broken: every table is empty")
@@ -96,7 +94,7 @@ def test_a_checker_that_was_skipped_is_not_checked_and_the_column_says_what_ran(
     assert "not checked" in ran.page and "cleanup_interval_s = 0" in ran.page and ">without M1</th>" in ran.page
 
 
-def test_an_expectation_that_does_not_hold_outweighs_a_checker_that_was_skipped(tmp_path: Path) -> None:
+def test_a_broken_expectation_takes_precedence_over_a_skipped_checker(tmp_path: Path) -> None:
     ran = Ran(tmp_path, NODES + SERVED + '[expect]\n"resident.jobs_end" = "== 0"\n', "--without", "M1", "--quick")
     assert ran.exit_code == 1
     assert "not checked" in ran.row("broken: every table is empty")

@@ -1,4 +1,4 @@
-"""Why a job of a run went where it went: what production keeps, told after the run; asking changes nothing."""
+"""The decisions about a job of a run, as production records them, printed after the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxpool.sim.world.world import World
 
 
 def a_node_dies(follow: tuple[str, ...]) -> World:
-    """The second job's node dies under it."""
+    """The node of the second job crashes during it."""
     world = World(seed=3, follow=follow)
     world.add_nodes(2, pairs=["zh:en"])
     world.run(for_s=1)
@@ -23,7 +23,7 @@ def a_node_dies(follow: tuple[str, ...]) -> World:
     return world
 
 
-def test_what_was_decided_is_told_when_the_job_is_long_forgotten() -> None:
+def test_decisions_are_shown_after_the_retention_of_the_job() -> None:
     world = a_node_dies(follow=("s1-2",))
     assert world.finish() == []
     head, *lines = world.why.tell("s1-2")
@@ -34,7 +34,7 @@ def test_what_was_decided_is_told_when_the_job_is_long_forgotten() -> None:
     assert world.core.dispatcher.find("s1-2") is None
 
 
-def test_asking_changes_nothing_in_the_run() -> None:
+def test_recording_decisions_does_not_change_the_run() -> None:
     hashes = []
     for follow in ((), ("s1-1", "s1-2")):
         world = a_node_dies(follow)
@@ -44,13 +44,13 @@ def test_asking_changes_nothing_in_the_run() -> None:
     assert hashes[0] == hashes[1]
 
 
-def test_a_job_that_never_was_is_said_to_be_none() -> None:
+def test_an_unknown_job_is_reported() -> None:
     world = World(follow=("s1-99",))
     world.run()
     assert world.why.tell("s1-99") == ["s1-99: there was no such job in this run"]
 
 
-def test_the_command_tells_of_each_job_that_it_is_asked_about(tmp_path: Path) -> None:
+def test_the_command_shows_each_requested_job(tmp_path: Path) -> None:
     scenario = tmp_path / "two.toml"
     scenario.write_text(
         """

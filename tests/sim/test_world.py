@@ -1,4 +1,4 @@
-"""Whole lives of jobs and nodes, by the production core on virtual time: each test is one scenario."""
+"""Jobs and nodes from start to end, on the production core in virtual time: each test is one scenario."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_job_runs_on_a_node(world: World) -> None:
     assert world.state(job) == "completed"
 
 
-def test_a_frozen_node_goes_on_where_it_stood(world: World) -> None:
+def test_a_frozen_node_continues_where_it_stopped(world: World) -> None:
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     job = world.submit("zh:en", work_s=10)
     world.run(for_s=4)
@@ -30,8 +30,8 @@ def test_a_frozen_node_goes_on_where_it_stood(world: World) -> None:
     assert (world.state(job), world.attempts(job)) == ("completed", 1)
 
 
-def test_a_node_that_comes_back_as_another_process_takes_its_name_over(world: World) -> None:
-    """Its machine is gone, the old socket still stands open: the old connection no longer answers a probe."""
+def test_a_node_that_restarts_as_another_process_takes_over_its_name(world: World) -> None:
+    """Its machine has failed while the old socket is still open: the old connection no longer answers a probe."""
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1)
     node.vanish()
@@ -43,7 +43,7 @@ def test_a_node_that_comes_back_as_another_process_takes_its_name_over(world: Wo
     assert len(world.core.node_registry) == 1
 
 
-def test_a_second_process_under_a_living_name_is_refused(world: World) -> None:
+def test_a_second_process_under_a_name_in_use_is_refused(world: World) -> None:
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=1)
     twin = type(node)(world.door, node.node_id, ["zh:en"], 1, 1.0, world._node_random)
@@ -58,7 +58,7 @@ def test_a_second_process_under_a_living_name_is_refused(world: World) -> None:
     twin.crash()
 
 
-def test_a_node_that_restarts_in_order_ends_what_it_runs(world: World) -> None:
+def test_a_node_that_restarts_in_order_finishes_its_jobs(world: World) -> None:
     (node,) = world.add_nodes(1, pairs=["zh:en"], slots=2)
     first = world.submit("zh:en", work_s=5)
     world.run(for_s=1)
@@ -72,7 +72,7 @@ def test_a_node_that_restarts_in_order_ends_what_it_runs(world: World) -> None:
     assert world.state(second) == "completed"
 
 
-def test_a_refused_submit_keeps_nothing() -> None:
+def test_a_rejected_submit_leaves_nothing_behind() -> None:
     world = World(settings={"jobs_max": 1})
     world.submit("zh:en", work_s=1)
     with pytest.raises(Rejected):
@@ -91,7 +91,7 @@ def test_links_and_store_with_delays_lose_nothing() -> None:
     assert world.finish() == []
 
 
-def test_a_crash_while_the_register_is_under_way_leaves_no_node_behind() -> None:
+def test_a_crash_during_the_register_leaves_no_node_behind() -> None:
     world = World(delay_ms=20.0, store_delay_ms=30.0)
     (node,) = world.add_nodes(1, pairs=["zh:en"])
     world.run(for_s=0.03)
@@ -102,6 +102,6 @@ def test_a_crash_while_the_register_is_under_way_leaves_no_node_behind() -> None
     assert world.finish() == []
 
 
-def test_run_until_says_who_waits_when_its_condition_never_holds(world: World) -> None:
+def test_run_until_names_the_waiting_tasks_when_its_condition_never_holds(world: World) -> None:
     with pytest.raises(TimeoutError, match=r"not within 5 virtual seconds.*Timeouts.run_forever"):
         world.run_until(lambda: False, at_most_s=5)

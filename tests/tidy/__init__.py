@@ -1,1 +1,1 @@
-"""Rules that the source keeps, each proven by planting a violation."""
+"""Rules of the source tree, each proven with a planted violation."""

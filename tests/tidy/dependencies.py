@@ -1,8 +1,9 @@
-"""The audit of what is installed, without a network: is it what requirements.lock says, from an index, under a known
-licence; and, with a folder of advisories, is any of it known to be vulnerable?
+"""The audit of installed packages, without a network. ¶ Do they match requirements.lock, do they come from an index, is
+their licence known; and, with a folder of advisories, is any of them known to be vulnerable?
 
 `make audit ADVISORIES=FOLDER` reads records of OSV (one JSON file each, as in the export of the ecosystem PyPI that
-osv.dev offers); without them it can't know what became known since the versions were pinned, nor what was yanked.
+osv.dev offers); without them it can't know vulnerabilities published since the versions were pinned, nor yanked
+releases.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from packaging.version import InvalidVersion, Version
 ROOT = Path(__file__).parents[2]
 OURS = "voxpool"
 TOOLS = frozenset({"pip", "setuptools", "wheel"})
-"""What an environment has before anything is installed."""
+"""Packages of a new environment."""
 LICENCES = re.compile(
     r"MIT(-0|-CMU| style)?|BSD(-[23]-Clause)?|3-Clause BSD|Apache([- ]2\.0)?|Apache Software|ISC|ISCL|0BSD|Zlib"
     r"|CC0-1\.0|MPL-2\.0|MPL 2\.0|Mozilla Public 2\.0|PSF-2\.0|Python Software Foundation|ZPL-2\.1|DFSG approved"
 )
-"""Licences under which a package may be used and passed on, whatever a program around it is under."""
+"""Licences under which a package may be used and redistributed in a program under any licence."""
 LICENCES_READ = {
     "axe-playwright-python": "MIT, in the file LICENSE of its distribution; a tool of the tests",
 }
-"""Packages whose metadata don't say: who read what, and where."""
+"""Packages without a licence in their metadata, and where it was read."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """One installed package; `licence` is what its metadata say, `url` where it came from unless from an index."""
+    """One installed package; `licence` is from its metadata, `url` its source unless it comes from an index."""
 
     name: str
     version: str
@@ -67,7 +68,7 @@ def pinned(lock: str) -> dict[str, str]:
 
 
 def differences(packages: Iterable[Package], versions: dict[str, str]) -> list[str]:
-    """Return how `packages` differ from what the lock says, each with what to do."""
+    """Return the differences between `packages` and the lock, each with what to do."""
     wrong = []
     missing = dict(versions)
     for package in packages:
@@ -163,7 +164,7 @@ def _version(text: str) -> Version:
 
 
 def main(arguments: list[str]) -> int:
-    """Say what is wrong; 0 when nothing is, 1 when something is, 3 when the folder has no records."""
+    """Print the findings; return 0 without any, 1 with some, 3 when the folder has no records."""
     packages = installed()
     wrong = differences(packages, pinned((ROOT / "requirements.lock").read_text())) + unknown_licences(packages)
     looked = "no advisories given: set ADVISORIES=FOLDER to look for known vulnerabilities"

@@ -1,4 +1,4 @@
-"""Rules for the scripts of lua/: a head that is a contract, named arguments, the same answer every time."""
+"""Rules for the scripts of lua/: a head that is a contract, named arguments, repeatable answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.tidy.source_tree import SourceTree
 HEAD_SAYS = ("Purpose", "KEYS", "ARGV", "Returns", "Called by")
 # A file that starts with _ is a part that the scripts include.
 PART_SAYS = ("Included by",)
-# Makes two stores or two runs answer differently (a clock, the order of a table), or is not in LuaJIT.
+# Functions that differ between stores or runs (a clock, the order of a table), or that LuaJIT lacks.
 _FORBIDDEN = {
     r"\bp?call\s*\(\s*['\"]TIME['\"]": "now_ms from ARGV",
     r"\bp?call\s*\(\s*['\"](P?EXPIRE(AT)?|P?SETEX)['\"]": "a score that a sweep compares with now_ms",
@@ -23,7 +23,7 @@ _FORBIDDEN = {
 
 
 def scripts_say_their_contract(tree: SourceTree) -> list[str]:
-    """The comment at the head names purpose, KEYS, ARGV, what it returns and who calls it."""
+    """The comment at the head names purpose, KEYS, ARGV, return values and callers."""
     violations = []
     for path in _scripts(tree):
         head = []
@@ -41,7 +41,7 @@ def scripts_say_their_contract(tree: SourceTree) -> list[str]:
 
 
 def scripts_name_their_arguments(tree: SourceTree) -> list[str]:
-    """KEYS[n] and ARGV[n] with a number stand only in the first lines, which bind them to local names."""
+    """KEYS[n] and ARGV[n] with a number occur only in the first lines, which bind them to local names."""
     violations = []
     for path in _scripts(tree):
         for number, line in _code(tree, path):
@@ -51,7 +51,7 @@ def scripts_name_their_arguments(tree: SourceTree) -> list[str]:
 
 
 def scripts_are_repeatable(tree: SourceTree) -> list[str]:
-    """Time and chance come in ARGV, and nothing is used that one of the stores lacks."""
+    """Time and chance come in ARGV, and only functions of all stores are used."""
     return [
         f"{path}:{number}: {line.strip()}: use {instead}"
         for path in _scripts(tree)
@@ -66,6 +66,6 @@ def _scripts(tree: SourceTree) -> list[str]:
 
 
 def _code(tree: SourceTree, path: str) -> list[tuple[int, str]]:
-    """Numbered lines without their comments."""
+    """Return the numbered lines without their comments."""
     lines = (tree.text(path) or "").splitlines()
     return [(number, line.split("--")[0]) for number, line in enumerate(lines, 1)]

@@ -1,6 +1,6 @@
-"""The few rules that no linter knows. Each takes a tree and returns violations, which name the replacement.
+"""Rules that no linter has. Each takes a tree and returns violations, which name the replacement.
 
-The tables are the whole list of exceptions. A row that nothing needs any more is itself a violation.
+The tables are the whole list of exceptions. An unused row is a violation itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CHANCE = {
 }
 _SEEDED = {"random.Random", "numpy.random.default_rng", "numpy.random.Generator", "numpy.random.PCG64"}
 
-# Where the real clock and real chance come in: file or folder -> why.
+# Where the real clock and real chance are used: file or folder -> why.
 REAL_CLOCK_AND_CHANCE: dict[str, str] = {
     "scheduler/core/clock.py": "it is the wall clock",
     "sim/virtual_time/stopwatch.py": "it says how long a run took",
@@ -85,7 +85,7 @@ def the_scheduler_does_not_print(tree: SourceTree) -> list[str]:
     )
 
 
-def commands_write_what_is_visible(tree: SourceTree) -> list[str]:
+def commands_escape_their_output(tree: SourceTree) -> list[str]:
     """Foreign text may hold escape sequences of a terminal."""
     return _uses(
         tree,
@@ -104,7 +104,7 @@ def waits_have_no_hidden_tasks(tree: SourceTree) -> list[str]:
     return _uses(tree, ("scheduler", "sim"), lambda name, call: instead.get(name), {})
 
 
-def what_decides_does_not_wait(tree: SourceTree) -> list[str]:
+def decisions_do_not_wait(tree: SourceTree) -> list[str]:
     """Records, tables and queues are plain synchronous code: they import no asyncio, socket or redis."""
     return [
         f"{path}:{line}: imports {name}: this part decides, its caller acts"

@@ -1,4 +1,4 @@
-"""The files of a source tree and what Python code in them says; the rules beside it look at nothing else."""
+"""The files of a source tree and the names in its Python code; the rules use nothing else."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _TEXT_BYTES_MAX = 1_000_000
 
 
 class SourceTree:
-    """The tree under `root`. Paths are given out relative to it, with slashes, sorted."""
+    """The tree under `root`. Paths are relative to it, with slashes, sorted."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
 
     def files(self, *folders: str, suffix: str = "") -> list[str]:
-        """All files under `folders` (the whole tree without any); caches and environments are left out."""
+        """Return all files under `folders` (default: the whole tree), without caches and environments."""
         found = []
         for folder in folders or (".",):
             for where, below, names in os.walk(self.root / folder):
@@ -29,7 +29,7 @@ class SourceTree:
         return sorted(name for name in found if name.endswith(suffix))
 
     def text(self, path: str) -> str | None:
-        """The text of a file, or None when it is none (audio, a picture) or larger than a megabyte."""
+        """Return the text of a file; None when it is binary or larger than a megabyte."""
         data = (self.root / path).read_bytes()
         if len(data) > _TEXT_BYTES_MAX or b"\0" in data:
             return None
@@ -52,7 +52,7 @@ def _parse(text: str, path: str) -> ast.Module:
 
 
 def imported(module: ast.Module) -> Iterator[tuple[int, str]]:
-    """Line and full name of all that is imported, at the top of the file or inside a function."""
+    """Return line and full name of each import, at the top of the file or inside a function."""
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -61,7 +61,7 @@ def imported(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def names_used(module: ast.Module) -> Iterator[tuple[int, str, ast.Call | None]]:
-    """Line, full name and call of each name of a module or builtin, aliases resolved.
+    """Return line, full name and call of each name of a module or builtin, with aliases resolved.
 
     `from time import time as t; t()` is time.time. The call is None where the name is only mentioned, as in
     `default_factory=time.time`. A parameter that has the name of a module is not that module.
@@ -96,7 +96,7 @@ def _names_bound_by_imports(module: ast.Module) -> dict[str, str]:
 
 
 def _parts(node: ast.expr) -> list[str]:
-    """["a", "b"] for the expression `a.b`; [""] when it does not start at a name, as in `f().b`."""
+    """Return ["a", "b"] for the expression `a.b`; [""] when it does not start with a name, as in `f().b`."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

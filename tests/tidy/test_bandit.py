@@ -1,4 +1,4 @@
-"""bandit, as `make lint` runs it, finds what is planted: its configuration passes over less than it could."""
+"""bandit, as run by `make lint`, finds planted weaknesses: its configuration does not skip too much."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLANTED = {
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
-    """(file, id) of what bandit finds in a folder with a file for each bug."""
+    """Return (file, id) of each finding of bandit in a folder with a file for each bug."""
     folder = tmp_path_factory.mktemp("planted")
     for bug, text in PLANTED.items():
         (folder / f"{bug}.py").write_text(text)

@@ -1,4 +1,4 @@
-"""Documents that count what the code has are right, or name no number."""
+"""Counts in documents are right."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def wrong_counts(text: str, what: str, count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("what", COUNTS)
-def test_documents_count_right(what: str) -> None:
+def test_counts_in_documents_are_right(what: str) -> None:
     wrong = {file.name: wrong_counts(file.read_text(), what, COUNTS[what]) for file in DOCUMENTS}
     assert {name: phrases for name, phrases in wrong.items() if phrases} == {}
 

@@ -1,4 +1,4 @@
-"""The environment is what the lock says, and each check of the audit bites."""
+"""The environment matches the lock, and each check of the audit finds planted violations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FINE = [
 ]
 
 
-def test_what_is_installed_is_what_the_lock_says() -> None:
+def test_the_environment_matches_the_lock() -> None:
     assert differences(installed(), pinned((dependencies.ROOT / "requirements.lock").read_text())) == []
 
 
@@ -32,7 +32,7 @@ def test_all_licences_are_known() -> None:
     assert {package.name for package in installed()} >= set(dependencies.LICENCES_READ)
 
 
-def test_an_environment_as_the_lock_says_is_fine() -> None:
+def test_an_environment_that_matches_the_lock_passes() -> None:
     assert differences(FINE, pinned(LOCK)) == []
 
 
@@ -55,7 +55,7 @@ def test_an_unknown_licence_is_found(licence: str) -> None:
 
 
 @pytest.mark.parametrize("licence", ["MIT License", "MPL-2.0 AND (Apache-2.0 OR MIT)", "DFSG approved; MIT License"])
-def test_a_known_licence_is_let_through(licence: str) -> None:
+def test_a_known_licence_passes(licence: str) -> None:
     assert unknown_licences([Package("a", "1", licence)]) == []
 
 
@@ -82,7 +82,7 @@ def test_versions_may_be_listed_and_an_advisory_may_be_withdrawn() -> None:
     assert vulnerable([Package("alpha", "1.0")], [advisory(affected=[elsewhere])]) == []
 
 
-def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_its_findings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dependencies.main([]) == 0
     assert "no advisories given" in capsys.readouterr().out
     assert dependencies.main([str(tmp_path)]) == 3

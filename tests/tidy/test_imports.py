@@ -18,8 +18,8 @@ def cycle_of(imports: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    """Imports inside functions count; those for types alone (TYPE_CHECKING) don't."""
+def test_there_are_no_import_cycles() -> None:
+    """Imports inside functions count; imports for types alone (TYPE_CHECKING) don't."""
     graph = grimp.build_graph("voxpool", exclude_type_checking_imports=True)
     imports = {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
     assert len(imports) > 500

@@ -1,4 +1,4 @@
-"""The source keeps each rule; and each rule bites: a violation that is planted in a small tree is found."""
+"""The source keeps each rule; and each rule finds a violation that is planted in a small tree."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
         {"scheduler/core/clock.py": "now = 1  # no need of the clock\n"},
     ),
     (rules.the_scheduler_does_not_print, {"scheduler/a.py": "print(1)\n"}),
-    (rules.commands_write_what_is_visible, {"sim/a.py": "import click\nclick.echo(1)\n"}),
+    (rules.commands_escape_their_output, {"sim/a.py": "import click\nclick.echo(1)\n"}),
     (rules.waits_have_no_hidden_tasks, {"scheduler/a.py": "import asyncio\nx = asyncio.wait_for(y, 1)\n"}),
-    (rules.what_decides_does_not_wait, {"scheduler/core/jobs/job_table.py": "import asyncio\n"}),
+    (rules.decisions_do_not_wait, {"scheduler/core/jobs/job_table.py": "import asyncio\n"}),
     (rules.files_have_one_role, {"sim/a.py": "x = 1\n" * rules.LINES_MAX}),
     (rules.files_have_one_role, {"lua/a.lua": "local x = 1\n" * rules.LINES_MAX}),
     (rules.nothing_names_a_package_index, {"README.md": f"pip install -i https://{INDEX}/simple x\n"}),
@@ -102,7 +102,7 @@ PLANTED: list[tuple[Rule, dict[str, str]]] = [
     (lua_rules.scripts_are_repeatable, {"lua/a.lua": LUA_HEAD + "local x = cjson.decode(y)\n"}),
 ]
 
-# What looks like a violation and is none.
+# Code that looks like a violation but is none.
 FINE: dict[str, str] = {
     "scheduler/a.py": "import random\nx = random.Random(7)\nprinter = print_it\n",
     "scheduler/c.py": "x = 1  # nosec B311  # no secret\n",
@@ -131,7 +131,7 @@ def test_a_planted_violation_is_found(rule: Rule, files: dict[str, str], tmp_pat
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_what_only_looks_like_one_is_let_through(rule: Rule, tmp_path: Path) -> None:
+def test_code_that_only_looks_like_a_violation_passes(rule: Rule, tmp_path: Path) -> None:
     plant(tmp_path, FINE)
     assert rule(SourceTree(tmp_path)) == []
 

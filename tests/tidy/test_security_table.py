@@ -1,4 +1,4 @@
-"""The table of bounds in SECURITY.md names tests that exist and settings that there are, with their defaults."""
+"""The table of bounds in SECURITY.md names existing tests and existing settings with their defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEST = re.compile(r"`(?:(tests/[\w/]+\.py|test_\w+\.py)|…)(?:::(test_\w+))?`")
 
 
 def missing(rows: list[list[str]]) -> list[str]:
-    """Return the tests in the last column that don't exist, and the settings in the second that there are not."""
+    """Return the tests in the last column that do not exist, and the unknown settings in the second."""
     known = {field.name for field in msgspec.structs.fields(Settings)}
     wrong: list[str] = []
     for row in rows:
@@ -32,12 +32,12 @@ def missing(rows: list[list[str]]) -> list[str]:
     return wrong
 
 
-def test_each_bound_has_a_setting_that_there_is_and_a_test_that_exists() -> None:
+def test_each_bound_has_an_existing_setting_and_an_existing_test() -> None:
     assert len(ROWS) > 20
     assert missing(ROWS) == []
 
 
-def test_a_name_that_is_wrong_is_found() -> None:
+def test_a_wrong_name_is_found() -> None:
     row = ["a bound", "`no_setting`", "1", "closed", "`test_strangers.py::test_that_is_not_there`, `…::test_neither`"]
     nowhere = [f"test_strangers.py::{name}" for name in ("test_that_is_not_there", "test_neither")]
     assert missing([row]) == ["no_setting", *nowhere]

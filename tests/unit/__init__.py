@@ -1,1 +1,1 @@
-"""One class at a time, with no network and no clock of the wall."""
+"""Tests of one class at a time, without network and wall clock."""

@@ -1,4 +1,4 @@
-"""A clock that is moved by hand, and records made short, for the tests of the pure parts."""
+"""A manual clock and short constructors of records, for the tests of the pure parts."""
 
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.core.script_queue import OnAnswer
@@ -6,7 +6,7 @@ from voxpool.scheduler.core.scripts import ScriptCall
 
 
 class NoSelects:
-    """What a script queue asks for select calls where no job waits."""
+    """Select calls of a script queue without waiting jobs."""
 
     wants_select = False
 
@@ -15,14 +15,14 @@ class NoSelects:
         return None
 
     def store_restarted(self) -> None:
-        """There is no node to register again."""
+        """Do nothing: there is no node to register again."""
 
 
 NO_SELECTS = NoSelects()
 
 
 class HandClock:
-    """Shows `ms`, and moves on by `ticks_ms` after each look."""
+    """A clock that shows `ms`, and advances by `ticks_ms` after each reading."""
 
     def __init__(self, ms: int = 0, ticks_ms: int = 0) -> None:
         self.ms = ms
@@ -50,7 +50,7 @@ def make_job(sequence: int, pair: str = "zh:en", audio: bytes = b"audio", now_ms
 
 
 def complete(job: Job, now_ms: int) -> Job:
-    """Set `job` to its end; the table is told by the caller."""
+    """End `job`; the caller notifies the table."""
     job.state = COMPLETED
     job.ended_ms = now_ms
     return job

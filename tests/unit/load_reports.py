@@ -1,4 +1,4 @@
-"""Makes reports of load runs that never were: Poisson traffic and latencies of a known distribution."""
+"""Invented reports of load runs: Poisson traffic and latencies of a known distribution."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_report(
     seed: int, *, rate_per_s: float = 100.0, mean_s: float = 0.1, slower: float = 1.0, tail: float = 0.0,
     lasts_s: float = 120.0, failing: float = 0.0, bytes_a_job: float | None = None, was_limit: bool = False,
 ) -> LoadReport:  # fmt: skip
-    """Return the report of a run whose latencies are exponential around `mean_s`, all times `slower`.
+    """Return the report of a run whose latencies are exponential with mean `mean_s`, all times `slower`.
 
     A share `tail` of them takes ten times as long; a share `failing` fails.
     """
@@ -81,7 +81,7 @@ def load_report(
 
 
 def memory_report(bytes_a_job: float) -> WatchReport:
-    """Return what a watch of a scheduler finds that keeps `bytes_a_job`."""
+    """Return the memory report of a scheduler that keeps `bytes_a_job`."""
     times = [float(second) for second in range(0, 120, 2)]
     work = [int(100 * second) for second in times]
     allocated = [50 * MB + int(bytes_a_job * jobs) for jobs in work]
@@ -112,7 +112,7 @@ def memory_report(bytes_a_job: float) -> WatchReport:
 
 
 def pair_of_reports(seed: int, *, slower: float = 0.0, lasts_s: float = 120.0) -> tuple[LoadReport, LoadReport]:
-    """Return the reports of two runs of one load at the same time, on a machine that has other work, too.
+    """Return the reports of two simultaneous runs of one load, on a machine with other load.
 
     Both have the same jobs of 50 ms (exponential) at the same times. The machine adds 5 to 25 ms by the window: as much
     in both runs, and drawn for each job. In one window of twenty a burst hits one of the runs. The mean latency of B is

@@ -1,4 +1,4 @@
-"""What log lines must keep to, as checks that return violations: for source text, for lines, and for their bytes."""
+"""Rules of log lines, as checks that return violations: for source text, for lines, and for their bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAD = ("ts", "level", "event")
 
 
 def calls(source: str, path: str = "?") -> dict[str, set[str]]:
-    """Return event -> fields that are given with it somewhere; `**` stands for fields that can't be told."""
+    """Return event -> fields that occur with it; `**` stands for unknown fields."""
     found: dict[str, set[str]] = {}
     for node in ast.walk(ast.parse(source, path)):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Attribute):
@@ -30,7 +30,7 @@ def calls(source: str, path: str = "?") -> dict[str, set[str]]:
 
 
 def differences(written: Mapping[str, set[str]], catalogued: Mapping[str, set[str]], known: Iterable[str]) -> list[str]:
-    """Return where code and catalogue differ: events and fields that one of them lacks, fields without a meaning."""
+    """Return the differences between code and catalogue: missing events and fields, fields without a meaning."""
     found = [f"{event}: is written, and not in the catalogue" for event in written.keys() - catalogued.keys()]
     found += [f"{event}: is in the catalogue, and nothing writes it" for event in catalogued.keys() - written.keys()]
     for event in written.keys() & catalogued.keys():
@@ -48,7 +48,7 @@ def catalogue() -> dict[str, set[str]]:
 
 
 def strange_lines(lines: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return what in `lines` isn't as the catalogue says."""
+    """Return the `lines` that do not match the catalogue."""
     names = {number: name for name, number in LEVELS.items()}
     found = []
     for line in lines:
@@ -66,9 +66,9 @@ def strange_lines(lines: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def traces_of(payload: bytes, log: bytes) -> list[str]:
-    """Return in which form `payload` (at least 12 bytes of ASCII) stands in `log`."""
+    """Return the encodings in which `payload` (at least 12 bytes of ASCII) occurs in `log`."""
     forms = {"as it is": payload, "hex": payload.hex().encode(), "reversed words": payload[::-1]}
-    for shift in range(3):  # base64 of the payload behind 0, 1 or 2 other bytes; its outermost letters depend on those
+    for shift in range(3):  # base64 of the payload after 0, 1 or 2 other bytes; its outermost letters depend on those
         encoded = base64.b64encode(b"\0" * shift + payload)
         forms[f"base64, shifted by {shift}"] = encoded[4 if shift else 0 : -4]
     return [form for form, text in forms.items() if text.lower() in log.lower()]

@@ -1,4 +1,4 @@
-"""The rig with meters around its core, and what a scrape of it says."""
+"""The rig with meters around its core, and the contents of a scrape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 class Stopwatch:
-    """A fine clock that moves on by `step_s` at each look."""
+    """A fine clock that advances by `step_s` at each reading."""
 
     def __init__(self, step_s: float = 0.25) -> None:
         self.now_s = 0.0
@@ -26,7 +26,7 @@ class Stopwatch:
 
 
 def parsed(text: str) -> Samples:
-    """Return the samples of a scrape: (name, sorted labels) -> value; without the times of their making."""
+    """Return the samples of a scrape: (name, sorted labels) -> value; without their creation times."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -41,7 +41,7 @@ def families(text: str) -> set[str]:
 
 
 class MeteredRig(Rig):
-    """A rig whose core is watched as in production."""
+    """A rig whose core is observed as in production."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         store = MemoryStore()
@@ -52,7 +52,7 @@ class MeteredRig(Rig):
         self.exporter = Exporter(self.meters, self.core, store, settings or Settings())
 
     async def scrape(self) -> Samples:
-        """Return what a scrape says now."""
+        """Return the samples of a scrape now."""
         return parsed(await self.text())
 
     async def text(self, accept: str = "") -> str:

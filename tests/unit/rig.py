@@ -1,4 +1,4 @@
-"""A core on the memory store with a clock moved by hand: its roles are run step by step, nothing runs by itself."""
+"""A core on the memory store with a manual clock: its roles are run step by step, nothing runs by itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AUDIO = b"RIFF-audio"
 
 
 class Link:
-    """The connection to a node: remembers what was sent; the test says whether it answers a probe."""
+    """The connection to a node: records what was sent; the test decides whether it answers a probe."""
 
     def __init__(self, answers: bool = True) -> None:
         self.answers = answers
@@ -41,12 +41,12 @@ class Link:
 
     @property
     def assigns(self) -> list[tuple[str, int]]:
-        """(job_id, attempt) of each assign, in order."""
+        """Return (job_id, attempt) of each assign, in order."""
         return [(message.job_id, message.attempt) for message in self.sent if isinstance(message, Assign)]
 
 
 class Sink:
-    """Remembers the jobs that ended."""
+    """Records the jobs that ended."""
 
     def __init__(self) -> None:
         self.ended: list[Job] = []
@@ -56,7 +56,7 @@ class Sink:
 
 
 class Counts(Observer):
-    """Counts what the dispatcher tells."""
+    """Counts the events of the dispatcher."""
 
     def __init__(self) -> None:
         self.of: Counter[str] = Counter()
@@ -84,7 +84,7 @@ class Counts(Observer):
 
 
 class Rig:
-    """`settle` sends what is queued until nothing is left; `pass_time` moves the clock and runs the roles."""
+    """`settle` sends what is queued until nothing is left; `pass_time` advances the clock and runs the roles."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class Rig:
             pass
 
     async def pass_time(self, seconds: float, step_s: float = 1.0) -> None:
-        """Move the clock on in steps, and let the roles do what is due after each."""
+        """Advance the clock in steps, and let the roles do the due work after each."""
         end_ms = self.clock.ms + round(seconds * 1000)
         while self.clock.ms < end_ms:
             self.clock.ms = min(end_ms, self.clock.ms + round(step_s * 1000))
@@ -147,7 +147,7 @@ class Rig:
         return node, link
 
     async def submit(self, pair: str = "zh:en", request_id: str = "", **options: int | str | bool) -> Job:
-        """Submit a job and wait until the store was asked for a node."""
+        """Submit a job and wait until its select was sent to the store."""
         self._requests += 1
         job = self.dispatcher.submit(
             pair=pair,
@@ -159,7 +159,7 @@ class Rig:
         return job
 
     async def answer(self, node: Node, job: Job, output: object = "text", attempt: int | None = None) -> None:
-        """Let `node` answer for its present (or the given) attempt of `job`."""
+        """Let `node` answer for its current (or the given) attempt of `job`."""
         result = NodeResult(job.job_id, attempt or job.attempt, output=output)
         self.desk.result(node, result)
         await self.settle()
@@ -176,7 +176,7 @@ class Rig:
         await self.settle()
 
     async def beat(self, node: Node, running: list[tuple[str, int]] | None = None) -> None:
-        """Let `node` beat; by default it runs exactly what it holds."""
+        """Let `node` send a heartbeat; by default it runs exactly its reserved jobs."""
         held = [(job.job_id, job.attempt) for job in node.reservations.values()]
         self.desk.heartbeat(node, Heartbeat(held if running is None else running))
         await self.settle()

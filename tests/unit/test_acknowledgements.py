@@ -1,4 +1,4 @@
-"""What a client says of the results it has: with a submit, else soon, all together; numbers of a generation."""
+"""A client's acknowledgements of results: with a submit, else soon and together; numbers count in their generation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def test_results_of_a_short_time_are_acknowledged_together() -> None:
     assert await asyncio.wait_for(said.get(), 30) == 3
 
 
-async def test_a_submit_says_it_and_then_nothing_else_does() -> None:
+async def test_a_submit_carries_the_acknowledgement() -> None:
     said: list[int] = []
     acks = Acknowledgements(said.append)
     acks.welcomed("g")

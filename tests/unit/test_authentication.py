@@ -1,4 +1,4 @@
-"""Tokens that change while somebody is in: who stays, who must go, and what a broken file does (nothing)."""
+"""Changes of the token file at run time: connections that stay, connections that end, and invalid files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def caller(name: str, role: Role = Role.CLIENT, rate_per_s: float | None = None)
 ANN, BOB = caller("ann"), caller("bob")
 
 
-def test_what_is_open_ends_when_its_token_is_gone_or_has_become_somebody_else() -> None:
+def test_a_connection_ends_when_its_token_is_removed_or_changes_its_owner() -> None:
     authentication = Authentication(Tokens([ANN, BOB, caller("cyd"), caller("dan")]))
     ended: list[str] = []
     with contextlib.ExitStack() as stack:
@@ -53,8 +53,8 @@ def test_what_is_open_ends_when_its_token_is_gone_or_has_become_somebody_else() 
     assert authentication.replace(Tokens([BOB])) == 0, "nothing is open"
 
 
-def test_the_rates_are_those_of_the_present_file() -> None:
-    """In one table, which the rate limit keeps."""
+def test_the_rates_are_those_of_the_current_file() -> None:
+    """They are in one table, which the rate limit keeps."""
     authentication = Authentication(Tokens([ANN]))
     rates = authentication.own_rates
     assert rates == {}
@@ -65,8 +65,8 @@ def test_the_rates_are_those_of_the_present_file() -> None:
     assert Authentication().own_rates == {}
 
 
-def test_a_token_that_is_removed_between_handshake_and_hello_does_not_count() -> None:
-    """A connection is let in by its first message, some seconds after the header was read."""
+def test_a_token_removed_between_handshake_and_hello_is_rejected() -> None:
+    """A connection is accepted by its first message, some seconds after the header was read."""
     authentication = Authentication(Tokens([ANN, BOB]))
     scope = {"state": {"authentication": authentication, "caller": ANN, "roles": CLIENTS}}
     assert admit(scope, None) == ANN
@@ -79,7 +79,7 @@ def test_a_token_that_is_removed_between_handshake_and_hello_does_not_count() ->
 
 @pytest.mark.parametrize("begun", [False, True])
 async def test_a_request_ends_with_its_token(begun: bool) -> None:
-    """One that waits is answered 401; one that has begun to answer ends there."""
+    """A waiting request is answered with 401; a started answer ends."""
     authentication, inside, gate = Authentication(Tokens([ANN, BOB])), asyncio.Event(), asyncio.Event()
 
     async def stream() -> Any:
@@ -107,7 +107,7 @@ async def test_a_request_ends_with_its_token(begun: bool) -> None:
 
 
 class Files:
-    """Secret files in a folder, and what is logged about them."""
+    """Secret files in a folder, and the log about them."""
 
     def __init__(self, folder: Path, tls: Certificate | None = None) -> None:
         self.tokens = folder / "tokens.toml"
@@ -118,14 +118,14 @@ class Files:
         self.read = SecretFiles(Settings(access_file=str(self.tokens), tls_cert=cert, tls_key=key), log)
 
     def told(self) -> list[dict[str, Any]]:
-        """Return the lines since the last call, without time."""
+        """Return the log lines since the last call, without their times."""
         lines = [json.loads(line) for line in self._stream.getvalue().splitlines()]
         self._stream.seek(0)
         self._stream.truncate()
         return [{key: value for key, value in line.items() if key != "ts"} for line in lines]
 
 
-def test_a_reload_takes_what_is_in_the_file_now(tmp_path: Path) -> None:
+def test_a_reload_uses_the_current_file(tmp_path: Path) -> None:
     files = Files(tmp_path)
     append_token(files.tokens, BOB)
     assert files.read.authentication.caller("bob's") is None, "not before it is asked to"
@@ -135,7 +135,7 @@ def test_a_reload_takes_what_is_in_the_file_now(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", None])
-def test_a_broken_file_changes_nothing_and_is_told(tmp_path: Path, text: str | None) -> None:
+def test_an_invalid_file_changes_nothing_and_is_logged(tmp_path: Path, text: str | None) -> None:
     files = Files(tmp_path)
     ended: list[str] = []
     with files.read.authentication.connection(ANN, lambda: ended.append("ann")):
@@ -146,7 +146,7 @@ def test_a_broken_file_changes_nothing_and_is_told(tmp_path: Path, text: str | N
     assert (line["level"], line["event"]) == ("error", "reload_failed") and str(files.tokens) in line["error"]
 
 
-def test_a_certificate_is_renewed_and_a_broken_one_is_not_taken(tmp_path: Path) -> None:
+def test_a_certificate_is_renewed_and_an_invalid_one_is_not_used(tmp_path: Path) -> None:
     first = make_certificate(tmp_path, "first")
     files = Files(tmp_path, first)
     tls = files.read.tls
@@ -166,7 +166,7 @@ def test_a_certificate_is_renewed_and_a_broken_one_is_not_taken(tmp_path: Path) 
 
 
 def common_name(tls: ServerTls) -> str:
-    """Make the handshake of TLS in memory and return whom the server says it is."""
+    """Do a TLS handshake in memory and return the common name of the server."""
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
@@ -193,7 +193,7 @@ def common_name(tls: ServerTls) -> str:
         ("wrong key", "no certificate with its key: KEY_VALUES_MISMATCH"),
     ],
 )
-def test_what_is_wrong_with_a_certificate_is_one_line(tmp_path: Path, what: str, said: str) -> None:
+def test_an_invalid_certificate_is_reported_in_one_line(tmp_path: Path, what: str, said: str) -> None:
     made, other = make_certificate(tmp_path), make_certificate(tmp_path, "other")
     cert, key = tmp_path / "c.pem", tmp_path / "k.pem"
     cert.write_text(made.cert.read_text())
@@ -228,7 +228,7 @@ def test_what_is_wrong_with_a_certificate_is_one_line(tmp_path: Path, what: str,
         ("fe80::1%eth0", False),
     ],
 )
-def test_what_other_machines_reach(address: str, own: bool) -> None:
+def test_addresses_that_other_machines_reach(address: str, own: bool) -> None:
     assert is_of_this_machine(address) is own
 
 
@@ -242,7 +242,7 @@ def test_what_other_machines_reach(address: str, own: bool) -> None:
         ("10.0.0.1", True, True, []),
     ],
 )
-def test_an_open_door_is_told_of(
+def test_a_public_address_without_tokens_is_logged(
     tmp_path: Path, address: str, with_tokens: bool, with_tls: bool, events: list[str]
 ) -> None:
     """With --log-level error, too."""

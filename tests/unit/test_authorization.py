@@ -1,4 +1,4 @@
-"""The guard: each route of the application has its entry in the one table of roles, and each entry its route."""
+"""Authorization: each route of the application has its entry in the table of roles, and each entry its route."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ SECRETS = {role: f"the secret of a {role}" for role in Role}
 
 
 def routes_of_voxpool() -> list[BaseRoute]:
-    """The routes of a scheduler as it runs, with its metrics."""
+    """Return the routes of a scheduler as it runs, with its metrics."""
     rig = MeteredRig()
     log = open_log(io.BytesIO(), HandClock())
     results = Results(10, 1000)
-    unseen = cast("Dashboard", object())  # nobody looks at it
+    unseen = cast("Dashboard", object())  # it is not read
     doors = Doors(
         Settings(), rig.core, results, Health(), Observer(), random.Random(1), log, rig.exporter, dashboard=unseen
     )
@@ -66,8 +66,8 @@ def keys_of(route: BaseRoute) -> set[tuple[str, str]]:
     return {(method, route.path) for method in route.methods or () if method != "HEAD"}
 
 
-def test_the_table_has_each_route_and_no_other() -> None:
-    """A row for a route that is gone would hide that a new one of the same name is open to somebody."""
+def test_the_table_has_exactly_the_routes() -> None:
+    """An entry of a removed route would hide that a new route of the same name is open."""
     there = set().union(*(keys_of(route) for route in routes_of_voxpool()))
     assert there == set(ROLES)
 
@@ -92,8 +92,8 @@ async def _socket(scope: Scope, receive: Receive, send: Send) -> None:
         Mount("/v1/jobs", routes=[Route("/{job_id}", _hello, methods=["GET"])]),
     ],
 )
-def test_an_application_with_a_route_that_nobody_thought_of_does_not_start(route: BaseRoute) -> None:
-    """Not by another path, nor another method, nor a slash more, nor a mount under a path of the table."""
+def test_an_application_with_an_unlisted_route_does_not_start(route: BaseRoute) -> None:
+    """Neither another path, nor another method, nor an additional slash, nor a mount under a listed path is."""
     with pytest.raises(UnguardedRoute):
         guard_routes([route])
     with pytest.raises(UnguardedRoute):
@@ -101,7 +101,7 @@ def test_an_application_with_a_route_that_nobody_thought_of_does_not_start(route
 
 
 def guarded(the_authentication: Authentication) -> httpx.AsyncClient:
-    """A client of an application that has each HTTP route of the table, and says who asks."""
+    """A client of an application that has each HTTP route of the table, and answers with the caller's name."""
     routes = [
         Route(path, _open if roles is OPEN else _hello, methods=[method])
         for (method, path), roles in ROLES.items()
@@ -118,7 +118,7 @@ async def _open(request: Request) -> Response:
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_each_role_may_what_the_table_says_and_nothing_else(role: Role) -> None:
+async def test_each_role_has_the_permissions_of_the_table(role: Role) -> None:
     async with guarded(authentication()) as client:
         for (method, path), roles in ROLES.items():
             if method != WEBSOCKET:
@@ -151,7 +151,7 @@ async def test_each_role_may_what_the_table_says_and_nothing_else(role: Role) ->
         [("cookie", f"authorization=Bearer {SECRETS[Role.ADMIN]}")],
     ],
 )
-async def test_without_a_token_that_counts_nothing_but_the_open_doors_answers(headers: list[tuple[str, str]]) -> None:
+async def test_without_a_valid_token_only_public_routes_answer(headers: list[tuple[str, str]]) -> None:
     async with guarded(authentication()) as client:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         for (method, path), roles in ROLES.items():
@@ -164,7 +164,7 @@ async def test_without_a_token_that_counts_nothing_but_the_open_doors_answers(he
                     assert answer.json()["reason"] == "unauthorized"
 
 
-async def test_without_tokens_everybody_is_anybody_whatever_they_send() -> None:
+async def test_without_tokens_every_caller_is_accepted() -> None:
     async with guarded(Authentication()) as client:
         for headers in ({}, {"authorization": "Bearer wrong"}):
             assert (await client.get("/v1/nodes", headers=headers)).text == ANYBODY.name

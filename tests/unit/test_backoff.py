@@ -1,4 +1,4 @@
-"""Pauses between tries to connect grow up to a bound, which the grace of a session may make shorter."""
+"""Pauses between attempts to connect grow up to a bound, which may be lower for the grace of a session."""
 
 from __future__ import annotations
 

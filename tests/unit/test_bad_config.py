@@ -1,4 +1,4 @@
-"""Whatever stands in a file, in the environment or behind a flag: settings, or one line that says what is wrong."""
+"""Any text in a file, in the environment or in an option gives settings, or one line with the error."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ quick = settings(
 
 
 def toml(value: Any) -> str:
-    """`value` as TOML."""
+    """Return `value` as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -75,7 +75,7 @@ def toml(value: Any) -> str:
 
 
 def told(file: Path | None, environment: dict[str, str], flags: dict[str, Any]) -> str:
-    """What is wrong, in one line that can be printed; nothing when it makes settings that make sense."""
+    """Return the error, one printable line; '' when the settings are valid."""
     try:
         found = load(file, environment, flags)
     except ConfigError as error:
@@ -124,7 +124,7 @@ def test_any_environment(values: dict[str, str]) -> None:
 
 @quick
 @given(values=st.dictionaries(st.sampled_from(NAMES), SCALARS, max_size=3))
-def test_any_flags(values: dict[str, Any]) -> None:
+def test_any_options(values: dict[str, Any]) -> None:
     told(None, {}, values)
 
 

@@ -1,4 +1,4 @@
-"""Messages as frames: both kinds say the same, and whatever can't be read is a BadInput, never another exception."""
+"""Messages as frames: both encodings are equivalent, and unreadable data raise BadInput, never another exception."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MESSAGES: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize(("one_way", "message"), MESSAGES)
-def test_what_is_encoded_is_decoded_again(one_way: codec.Codec[Any], message: Any, binary: bool) -> None:
+def test_encoding_and_decoding_are_inverse(one_way: codec.Codec[Any], message: Any, binary: bool) -> None:
     assert one_way.decode(codec.encode(message, binary), binary) == message
 
 
@@ -59,7 +59,7 @@ def test_any_bytes_are_a_message_or_a_bad_input(frame: bytes, binary: bool) -> N
     codec.request_id_of(frame, binary)
 
 
-texts = st.text("ab:音-1", max_size=5)  # the whole of Unicode takes seconds to begin with
+texts = st.text("ab:音-1", max_size=5)  # the complete Unicode range takes seconds to set up
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts | st.binary(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -73,7 +73,7 @@ json_values = st.recursive(
     )
 )
 def test_any_map_is_a_message_or_a_bad_input(fields: dict[str, Any]) -> None:
-    """MessagePack can say what JSON can't, so the output of a node is checked before it goes on to a client."""
+    """MessagePack can express values that JSON can't, so a node's output is checked before it is sent to a client."""
     for kind in ("submit", "cancel", "hello", "register", "result"):
         try:
             frame = msgspec.msgpack.encode({**fields, "type": kind})
@@ -89,7 +89,7 @@ def test_any_map_is_a_message_or_a_bad_input(fields: dict[str, Any]) -> None:
                 assert error.reason and error.detail
 
 
-def test_the_request_id_of_a_wrong_submit_is_found() -> None:
+def test_the_request_id_of_an_invalid_submit_is_found() -> None:
     frame = b'{"type": "submit", "request_id": "r-7", "pair": 3}'
     assert codec.request_id_of(frame, False) == "r-7"
     assert codec.request_id_of(b'{"type": "cancel", "request_id": "r-7"}', False) is None
@@ -97,7 +97,7 @@ def test_the_request_id_of_a_wrong_submit_is_found() -> None:
 
 
 def nested(levels: int) -> Any:
-    """A list in a list in a list."""
+    """Return a list in a list in a list."""
     value: Any = 1
     for _ in range(levels):
         value = [value]
@@ -120,5 +120,5 @@ def test_an_output_must_fit_both_kinds_of_frames(output: Any, reason: str) -> No
     assert bad.value.reason == reason
 
 
-def test_an_ordinary_output_passes() -> None:
+def test_a_normal_output_passes() -> None:
     codec.check_output({"text": "你好", "times": [0.1, None], "deep": nested(50)}, 10_000)

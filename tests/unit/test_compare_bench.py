@@ -12,11 +12,11 @@ from voxpool.loadtest.compare_bench import late_by
 from voxpool.scheduler.core.dispatcher import Dispatcher
 
 
-def test_no_delay_is_the_dispatcher_of_production() -> None:
+def test_without_a_delay_the_dispatcher_is_productions() -> None:
     assert late_by(0) is Dispatcher
 
 
-def test_a_job_waits_for_a_node_once_the_delay_is_over_unless_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_waits_for_a_node_after_the_delay_unless_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting: asyncio.Queue[Any] = asyncio.Queue()
     monkeypatch.setattr(Dispatcher, "_wait", lambda self, job: waiting.put_nowait(job))
     late = late_by(0.01)

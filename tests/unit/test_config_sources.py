@@ -1,4 +1,4 @@
-"""Settings from a file, the environment and flags: the later wins, and what is wrong is one line that says where."""
+"""Settings from a file, the environment and options: the later source wins, and an error is one line with its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "voxpool.toml"
 
 
-def test_flags_win_over_the_environment_and_that_over_the_file(file: Path) -> None:
+def test_options_override_the_environment_which_overrides_the_file(file: Path) -> None:
     file.write_text("port = 1\nretention_s = 1\njobs_max = 1\n")
     environment = {"VOXPOOL_PORT": "2", "VOXPOOL_RETENTION_S": "2.5", "HOME": "/"}
     settings = load(file, environment, {"port": 3, "host": None})
@@ -27,14 +27,14 @@ def test_flags_win_over_the_environment_and_that_over_the_file(file: Path) -> No
     assert settings.host == Settings().host
 
 
-def test_the_printed_settings_are_toml_that_reads_as_the_same_settings(file: Path) -> None:
+def test_the_printed_settings_are_toml_with_the_same_values(file: Path) -> None:
     settings = load(None, {"VOXPOOL_STORE": 'redis://"quoted"\\:1'}, {"retention_s": 7})
     file.write_text(as_toml(settings))
     assert load(file, {}, {}) == settings
     assert set(tomllib.loads(file.read_text())) == {field.name for field in msgspec.structs.fields(Settings)}
 
 
-def test_a_list_is_a_text_with_commas_where_there_are_no_lists(file: Path) -> None:
+def test_a_list_is_comma_separated_in_options_and_the_environment(file: Path) -> None:
     one, other = "https://speech.example.org", "http://[::1]:8080"
     file.write_text(f'origins = ["{one}", "{other}"]\n')
     assert load(file, {}, {}).origins == (one, other)
@@ -45,7 +45,7 @@ def test_a_list_is_a_text_with_commas_where_there_are_no_lists(file: Path) -> No
 
 
 @pytest.mark.parametrize("wrong", ["*", "null", "speech.example.org", "https://a.example/", "https://A.example"])
-def test_an_origin_is_written_as_browsers_say_it(wrong: str) -> None:
+def test_an_origin_is_normalised_as_browsers_send_it(wrong: str) -> None:
     with pytest.raises(ConfigError, match=r"command line: origins = .* must be a list such as https://"):
         load(None, {}, {"origins": wrong})
 
@@ -61,7 +61,7 @@ def test_each_setting_is_printed_with_its_reason_unit_bounds_and_default() -> No
         assert reason.startswith("# ") and "default: " in facts, block
 
 
-def test_each_setting_has_a_flag_with_its_reason() -> None:
+def test_each_setting_has_an_option_with_its_reason() -> None:
     flags = {name: (kind, text) for _, name, kind, text in flag_types()}
     assert flags["port"][0] is int and flags["retention_s"][0] is float and flags["store"][0] is str
     assert all(len(text) > 20 for _, text in flags.values())
@@ -69,8 +69,8 @@ def test_each_setting_has_a_flag_with_its_reason() -> None:
     assert (names["jobs_max"], names["access_file"]) == ("--jobs-max", "--access-file")
 
 
-def test_what_the_sdk_reads_from_the_environment_is_no_setting() -> None:
-    """A scheduler that is started where a client's token is set, too, does not trip over it, nor say it."""
+def test_variables_of_the_sdk_are_no_settings() -> None:
+    """A scheduler started in an environment with a client's token neither fails nor prints it."""
     secret = "vxp_of-a-client"
     assert load(None, {"VOXPOOL_TOKEN": secret, "VOXPOOL_CA_FILE": "ca.pem", "VOXPOOL_URL": "x"}, {}) == Settings()
 
@@ -104,7 +104,7 @@ def test_what_the_sdk_reads_from_the_environment_is_no_setting() -> None:
         ("port = ", {}, {}, "{file}: is not TOML: "),
     ],
 )
-def test_an_invalid_engine_is_one_line(
+def test_invalid_settings_are_reported_in_one_line(
     file: Path, text: str, environment: dict[str, str], flags: dict[str, object], line: str
 ) -> None:
     file.write_text(text)
@@ -122,13 +122,13 @@ def test_a_file_that_cannot_be_read_is_named(file: Path) -> None:
         load(file, {}, {})
 
 
-def test_what_the_command_line_reads_itself_is_no_unknown_setting() -> None:
+def test_variables_of_the_command_line_are_no_unknown_settings() -> None:
     """One environment for all commands: VOXPOOL_TOKEN must not keep `voxpool serve` from starting."""
     assert "VOXPOOL_TOKEN" in NOT_SETTINGS
     assert load(None, dict.fromkeys(NOT_SETTINGS, "x"), {}) == Settings()
 
 
-def test_every_setting_stands_in_one_group() -> None:
+def test_every_setting_is_in_one_group() -> None:
     """Help and --print-config show them by group; give a new one its place in config_groups.py."""
     named = [name for names in GROUPS.values() for name in names]
     assert len(named) == len(set(named))

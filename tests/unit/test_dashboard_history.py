@@ -1,4 +1,4 @@
-"""What the charts show of the last minutes, on a core with a clock moved by hand."""
+"""The history of the charts, on a core with a manual clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rig_with_history() -> tuple[Rig, DashboardHistory]:
 
 
 async def run_job(rig: Rig, history: DashboardHistory, served_ms: int, output: str = "done") -> None:
-    """Submit a job to the one node and let it end after so long."""
+    """Submit a job to the only node and end it after `run_ms`."""
     job = await rig.submit()
     rig.clock.ms += served_ms
     node = rig.core.node_registry.nodes["n"]
@@ -26,7 +26,7 @@ async def run_job(rig: Rig, history: DashboardHistory, served_ms: int, output: s
     await rig.settle()
 
 
-async def test_a_job_is_in_the_second_of_its_end() -> None:
+async def test_a_job_counts_in_the_second_of_its_end() -> None:
     rig, history = rig_with_history()
     await rig.node("n")
     await run_job(rig, history, served_ms=2500)
@@ -46,7 +46,7 @@ async def test_a_job_is_in_the_second_of_its_end() -> None:
     assert history.totals(60) == {"submitted": 1, "completed": 1, "failed": 0, "cancelled": 0, "redispatched": 0}
 
 
-async def test_a_point_tells_of_the_last_seconds_and_then_of_nothing() -> None:
+async def test_a_point_covers_the_last_seconds_only() -> None:
     rig, history = rig_with_history()
     await rig.node("n")
     await run_job(rig, history, served_ms=0)
@@ -57,8 +57,8 @@ async def test_a_point_tells_of_the_last_seconds_and_then_of_nothing() -> None:
     assert history.newest().service_ms is None
 
 
-async def test_each_point_is_what_was_the_newest_then() -> None:
-    """What is computed in one go for a new viewer equals what those saw who watched all the time."""
+async def test_each_point_is_the_newest_one_of_its_time() -> None:
+    """The history computed for a new viewer equals what a viewer saw who was connected all the time."""
     rig, history = rig_with_history()
     await rig.node("n")
     seen = []
@@ -71,7 +71,7 @@ async def test_each_point_is_what_was_the_newest_then() -> None:
     assert list(history.points()) == seen
 
 
-async def test_it_is_bounded_in_time_and_jobs() -> None:
+async def test_the_history_is_bounded_in_time_and_jobs() -> None:
     rig, history = rig_with_history()
     await rig.node("n")
     for _ in range(SECONDS_KEPT + 50):

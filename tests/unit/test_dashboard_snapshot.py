@@ -1,4 +1,4 @@
-"""One snapshot for all viewers, none for nobody, and a bound on their number."""
+"""One snapshot serves all viewers, none is made without viewers, and their number is bounded."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Watched:
         )
 
     async def snapshot(self) -> dict[str, Any]:
-        """Return the next snapshot, as a viewer gets it."""
+        """Return the next snapshot, as a viewer receives it."""
         number = self.dashboard._number
         await self.dashboard.run_once()
         newer = await self.dashboard.after(number)
@@ -48,7 +48,7 @@ class Watched:
         return found
 
 
-async def test_nothing_is_computed_while_nobody_looks() -> None:
+async def test_nothing_is_computed_without_viewers() -> None:
     dashboard = Watched().dashboard
     tasks = asyncio.all_tasks()
     dashboard.enter()
@@ -66,8 +66,8 @@ async def test_nothing_is_computed_while_nobody_looks() -> None:
     dashboard.leave()
 
 
-async def test_a_viewer_who_comes_as_the_last_one_goes_waits_for_the_next_snapshot() -> None:
-    """The end of the old role must not wake the new viewer for ever: that would be a loop that never gives way."""
+async def test_a_viewer_that_connects_as_the_last_one_leaves_waits_for_the_next_snapshot() -> None:
+    """The end of the old role must not wake the new viewer again and again: that loop would block the event loop."""
     dashboard = Watched().dashboard
     dashboard.enter()
     await dashboard.after(0)
@@ -85,7 +85,7 @@ async def test_a_viewer_who_comes_as_the_last_one_goes_waits_for_the_next_snapsh
     dashboard.leave()
 
 
-async def test_more_viewers_than_allowed_are_told_to_come_back() -> None:
+async def test_viewers_beyond_the_limit_get_a_time_to_retry() -> None:
     dashboard = Watched(viewers_max=2).dashboard
     dashboard.enter()
     dashboard.enter()
@@ -98,7 +98,7 @@ async def test_more_viewers_than_allowed_are_told_to_come_back() -> None:
     dashboard.leave()
 
 
-async def test_a_stopping_scheduler_sends_its_viewers_away() -> None:
+async def test_a_stopping_scheduler_ends_its_streams() -> None:
     dashboard = Watched().dashboard
     dashboard.enter()
     await dashboard.after(0)
@@ -112,7 +112,7 @@ async def test_a_stopping_scheduler_sends_its_viewers_away() -> None:
 
 
 async def test_a_bug_in_the_snapshot_reaches_the_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It must not look like a scheduler in which nothing happens."""
+    """It must not look like an idle scheduler."""
     dashboard = Watched().dashboard
 
     async def broken() -> None:
@@ -149,7 +149,7 @@ async def test_nodes_pools_and_jobs_are_counted() -> None:
     assert found["jobs"] == {"waiting": 1, "dispatched": 3, "completed": 0, "failed": 0, "cancelled": 0}
 
 
-async def test_of_very_many_nodes_those_that_need_attention_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_many_nodes_those_that_need_attention_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_view, "NODES_SHOWN_MAX", 2)
     monkeypatch.setattr(fleet_view, "POOLS_SHOWN_MAX", 1)
     watched = Watched()

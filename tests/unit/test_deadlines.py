@@ -1,4 +1,4 @@
-"""Deadlines: many things, each due at most once."""
+"""Deadlines: many keys, each due at most once."""
 
 import asyncio
 import weakref
@@ -24,7 +24,7 @@ def taken(deadlines: Deadlines[Thing], now_ms: int) -> list[str]:
     return names
 
 
-def test_things_come_due_in_the_order_of_their_deadlines() -> None:
+def test_keys_are_due_in_the_order_of_their_deadlines() -> None:
     deadlines: Deadlines[Thing] = Deadlines(HandClock())
     for name, when_ms in (("b", 20), ("a", 10), ("c", 30)):
         deadlines.set(Thing(name), when_ms)
@@ -55,8 +55,8 @@ def test_a_cleared_deadline_never_comes() -> None:
     assert len(deadlines) == 0 and deadlines.first() is None
 
 
-def test_a_thing_is_released_at_once_even_behind_one_that_is_still_to_come() -> None:
-    """An earlier deadline that lives, such as that of a job that waits, must not keep what has ended."""
+def test_a_cleared_key_is_released_at_once_even_behind_an_earlier_deadline() -> None:
+    """An earlier deadline, such as that of a waiting job, must not keep ended jobs in memory."""
     deadlines: Deadlines[Thing] = Deadlines(HandClock())
     deadlines.set(Thing("waits"), 10)
     thing = Thing("ended")
@@ -73,7 +73,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 5), st.integers(NEVER, 9)), max_size=6
 
 
 @given(STEPS)
-def test_what_comes_due_is_what_was_set_last_in_the_order_of_moments_then_of_sets(steps: list[tuple[int, int]]) -> None:
+def test_due_keys_match_a_simple_model(steps: list[tuple[int, int]]) -> None:
     deadlines: Deadlines[Thing] = Deadlines(HandClock())
     things = [Thing(str(i)) for i in range(6)]
     wanted: dict[str, int] = {}
@@ -93,7 +93,7 @@ def test_what_comes_due_is_what_was_set_last_in_the_order_of_moments_then_of_set
     assert taken(deadlines, 9) == sorted(wanted, key=wanted.__getitem__)
 
 
-async def test_a_sleeper_is_woken_by_an_earlier_deadline() -> None:
+async def test_a_sleeping_role_is_woken_by_an_earlier_deadline() -> None:
     clock = HandClock()
     deadlines: Deadlines[Thing] = Deadlines(clock)
     deadlines.set(Thing("late"), 3_600_000)
@@ -105,7 +105,7 @@ async def test_a_sleeper_is_woken_by_an_earlier_deadline() -> None:
     assert taken(deadlines, clock.now_ms()) == ["early"]
 
 
-async def test_a_sleeper_wakes_after_its_own_bound() -> None:
+async def test_a_sleeping_role_wakes_after_its_own_limit() -> None:
     deadlines: Deadlines[Thing] = Deadlines(HandClock(ticks_ms=5))
     await asyncio.wait_for(deadlines.sleep_until_due(at_most_ms=5), 5)
     assert deadlines.next_ms() is None

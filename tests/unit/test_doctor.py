@@ -1,4 +1,4 @@
-"""What the doctor judges purely: addresses, versions, clocks; the rest is in tests/e2e."""
+"""The pure decisions of the doctor: addresses, versions, clocks; the rest is in tests/e2e."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def troubles(store: StoreFacts) -> list[str]:
         ("scheduler.example", True),
     ],
 )
-def test_whom_an_address_lets_in(host: str, public: bool) -> None:
+def test_public_addresses(host: str, public: bool) -> None:
     assert is_public(host) is public
 
 
 @pytest.mark.parametrize(("version", "old"), [("6.2.14", True), ("7.0", False), ("7.2.4", False), ("10.0.1", False)])
-def test_versions_are_numbers_not_texts(version: str, old: bool) -> None:
+def test_versions_are_compared_as_numbers(version: str, old: bool) -> None:
     assert troubles(facts(version)) == (["store_version"] if old else [])
 
 
-def test_a_clock_may_be_a_little_off() -> None:
+def test_a_small_clock_skew_is_accepted() -> None:
     assert troubles(facts(ahead_ms=CLOCK_SKEW_MS_MAX)) == troubles(facts(ahead_ms=-CLOCK_SKEW_MS_MAX)) == []
     assert troubles(facts(ahead_ms=CLOCK_SKEW_MS_MAX + 1)) == troubles(facts(ahead_ms=-CLOCK_SKEW_MS_MAX - 1))
     assert troubles(facts(ahead_ms=CLOCK_SKEW_MS_MAX + 1)) == ["clock_skew"]
 
 
-def test_what_a_slow_answer_explains_is_no_skew() -> None:
-    """Asked at 1000, answered at 5000: any time between may be the true one."""
+def test_a_slow_answer_is_no_skew() -> None:
+    """The question was sent at 1000, the answer came at 5000: any time between may be the true one."""
     assert [ahead_ms(then_ms, 1000, 5000) for then_ms in (1000, 3000, 5000)] == [0, 0, 0]
     assert (ahead_ms(900, 1000, 5000), ahead_ms(5100, 1000, 5000)) == (-100, 100)
 
@@ -70,8 +70,8 @@ def test_open_files_just_enough() -> None:
     assert [finding.trouble for finding in found] == ["open_files"]
 
 
-def test_whose_jobs_have_nobody() -> None:
-    """Idle pools need no node; one ready node is enough, whatever the others are."""
+def test_pairs_without_a_ready_node() -> None:
+    """Idle pools need no node; one ready node is enough, whatever the states of the others."""
 
     def node(state: str, *pairs: str) -> NodeView:
         return NodeView(f"{state}-node", state, pairs, 1, 0, "g", 0)
@@ -92,5 +92,5 @@ def test_whose_jobs_have_nobody() -> None:
         (Settings(host="192.0.2.7", tls_cert="c", tls_key="k"), "https://192.0.2.7:5010"),
     ],
 )
-def test_where_ones_own_scheduler_is(settings: Settings, url: str) -> None:
+def test_the_url_of_the_local_scheduler(settings: Settings, url: str) -> None:
     assert own_url(settings) == url

@@ -1,4 +1,4 @@
-"""A store that was emptied finds nobody: the scheduler asks it for the nodes that it should have found."""
+"""A flushed store finds no node: the scheduler then checks the nodes that the store should have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voxpool.scheduler.core.nodes.node_registry import DOUBTED_MAX
 
 
 def asked_of(rig: Rig) -> list[int]:
-    """How many nodes each heartbeat call that is sent from now on names."""
+    """Return how many nodes each heartbeat call from now on names."""
     asked: list[int] = []
     run = rig.store.run
 
@@ -21,8 +21,8 @@ def asked_of(rig: Rig) -> list[int]:
     return asked
 
 
-async def test_the_first_job_that_finds_nobody_brings_all_nodes_back() -> None:
-    """No beat is needed, and no time passes."""
+async def test_the_first_job_without_a_node_restores_all_nodes() -> None:
+    """No heartbeat is needed, and no time passes."""
     rig = Rig()
     nodes = [await rig.node(f"n{number}") for number in range(3)]
     rig.store.clear()
@@ -30,7 +30,7 @@ async def test_the_first_job_that_finds_nobody_brings_all_nodes_back() -> None:
     assert job.state == DISPATCHED and rig.store.census()["nodes"] == len(nodes)
 
 
-async def test_a_job_that_finds_nobody_soon_after_another_waits_for_the_next_sweep() -> None:
+async def test_a_second_job_without_a_node_waits_for_the_next_sweep() -> None:
     rig = Rig()
     await rig.node("n1", slots=2)
     for number in range(2):
@@ -41,8 +41,10 @@ async def test_a_job_that_finds_nobody_soon_after_another_waits_for_the_next_swe
     assert job.state == DISPATCHED
 
 
-async def test_questions_are_few_however_many_jobs_find_nobody() -> None:
-    """One look every DOUBT_MS, for DOUBTED_MAX nodes at most; none for nodes that are busy, drain or serve others."""
+async def test_the_checks_of_nodes_are_limited() -> None:
+    """One check every DOUBT_MS, for DOUBTED_MAX nodes at most; none for nodes that are busy, drain or serve other
+    pairs.
+    """
     rig = Rig(settings=Settings(waiting_timeout_s=10**6))
     for number in range(3 * DOUBTED_MAX):
         await rig.node(f"other-{number}", pairs=["de:en"])

@@ -1,4 +1,4 @@
-"""The engines on the examples and on audio that is none: what they measure, and how they fail."""
+"""The engines on the examples and on invalid audio: their measurements and their failures."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def recogniser() -> Engine:
 
 
 def work(audio: bytes) -> Work:
-    """An attempt with that audio."""
+    """Return an attempt with that audio."""
     return Work("j-1", 1, "en:en", audio)
 
 
 def wav(samples: list[float], rate_hz: int = 16_000, bits: int = 16, channels: int = 1) -> bytes:
-    """A WAV of samples between -1 and 1."""
+    """Return a WAV of samples between -1 and 1."""
     raw = b"".join(
         bytes([round(s * 127) + 128])
         if bits == 8
@@ -57,7 +57,7 @@ def wav(samples: list[float], rate_hz: int = 16_000, bits: int = 16, channels: i
         ("tone.wav", 1.5, -9.0, 1.5),
     ],
 )
-def test_measure_tells_length_loudness_and_voice(
+def test_measure_returns_length_loudness_and_voice(
     name: str, duration_s: float, loudness_dbfs: float | None, voice_s: float
 ) -> None:
     output = open_engine("measure")(work((EXAMPLES / name).read_bytes()))
@@ -67,7 +67,7 @@ def test_measure_tells_length_loudness_and_voice(
 @pytest.mark.parametrize("bits", [8, 16, 24, 32])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
-def test_all_usual_kinds_of_wav_measure_the_same(bits: int, channels: int, rate_hz: int) -> None:
+def test_all_usual_wav_formats_measure_the_same(bits: int, channels: int, rate_hz: int) -> None:
     samples = [0.5 * math.sin(2 * math.pi * 440 * n / rate_hz) for n in range(rate_hz)]
     output = open_engine("measure")(work(wav(samples, rate_hz, bits, channels)))
     assert output["duration_s"] == 1.0
@@ -75,7 +75,7 @@ def test_all_usual_kinds_of_wav_measure_the_same(bits: int, channels: int, rate_
     assert (output["bits"], output["channels"], output["sample_rate_hz"]) == (bits, channels, rate_hz)
 
 
-def test_speech_is_made_from_any_rate() -> None:
+def test_any_rate_is_converted_for_speech() -> None:
     speech = read_wav(wav([0.25] * 44_100, 44_100)).as_speech()
     assert len(speech) == 16_000 and set(speech[10:-10]) == {8192}
 
@@ -87,7 +87,7 @@ def test_full_scale_stays_within_16_bits(bits: int) -> None:
 
 
 def broken(**changes: Any) -> bytes:
-    """A WAV with wrong fields in its head."""
+    """Return a WAV with wrong fields in its head."""
     head = bytearray(wav([0.1] * 100))
     for offset, value in changes["at"].items():
         head[offset : offset + len(value)] = value
@@ -108,14 +108,14 @@ def broken(**changes: Any) -> bytes:
         broken(at={34: b"\x40\x00"}),  # 64 bits
     ],
 )
-def test_audio_that_is_none_fails_for_good(audio: bytes) -> None:
+def test_invalid_audio_is_a_final_error(audio: bytes) -> None:
     with pytest.raises(WorkFailed) as failed:
         open_engine("measure")(work(audio))
     assert failed.value.reason == "bad_audio" and not failed.value.retryable
     assert failed.value.detail
 
 
-def test_a_head_that_promises_too_much_is_read_as_far_as_it_goes() -> None:
+def test_a_wav_that_is_shorter_than_declared_is_read_to_its_end() -> None:
     lying = broken(at={40: b"\xff\xff\xff\x7f"})
     assert open_engine("measure")(work(lying))["duration_s"] == pytest.approx(100 / 16_000, abs=0.001)
 
@@ -129,11 +129,11 @@ def test_a_head_that_promises_too_much_is_read_as_far_as_it_goes() -> None:
         ("morning.wav", "good morning"),
     ],
 )
-def test_pocketsphinx_understands_the_examples(name: str, text: str) -> None:
+def test_pocketsphinx_recognises_the_examples(name: str, text: str) -> None:
     assert recogniser()(work((EXAMPLES / name).read_bytes()))["text"] == text
 
 
-def test_a_missing_extra_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     with pytest.raises(ConfigError, match=r"pip install 'voxpool\[speech\]'"):
         open_engine("pocketsphinx")
@@ -150,6 +150,6 @@ def test_sleep_ends_early_when_its_attempt_is_cancelled() -> None:
 @pytest.mark.parametrize(
     "spec", ["", "whisper", "sleep", "sleep:", "sleep:long", "sleep:-1", "sleep:nan", "measure:x", "pocketsphinx:1"]
 )
-def test_a_wrong_engine_is_a_clear_error(spec: str) -> None:
+def test_an_unknown_engine_is_a_clear_error(spec: str) -> None:
     with pytest.raises(ConfigError, match="engine"):
         open_engine(spec)

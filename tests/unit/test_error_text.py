@@ -1,4 +1,4 @@
-"""Texts of errors on their way from a worker's code to its client."""
+"""Texts of errors from a worker's code to its client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voxpool.scheduler.core.jobs.error_text import (
 
 
 class Unspeakable(Exception):
-    """An error of a user whose text can't be had."""
+    """A user's error whose text can't be computed."""
 
     def __str__(self) -> str:
         raise RuntimeError
@@ -34,7 +34,7 @@ class Unspeakable(Exception):
         ("", ""),
     ],
 )
-def test_a_text_is_one_line_that_acts_on_no_terminal(text: str, expected: str) -> None:
+def test_a_text_is_one_line_without_control_characters(text: str, expected: str) -> None:
     line = cleaned(text)
     assert line == expected
     assert len(line) <= CHARACTERS_MAX and line.encode().decode() == line
@@ -53,7 +53,7 @@ def test_an_error_is_its_type_and_its_message(error: Exception, expected: str) -
     assert error_text(error) == expected
 
 
-def test_a_traceback_ends_with_the_line_that_raised_however_long_the_message() -> None:
+def test_a_shortened_traceback_ends_with_the_raising_line() -> None:
     def deep(level: int) -> None:
         if not level:
             raise ValueError("m" * 10_000)

@@ -1,4 +1,4 @@
-"""What a new job would wait: by slots, by services, by what is measured; and when nothing may be said of it."""
+"""The expected wait of a new job: from slots, services and measured ends; and when it is unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WINDOW_MS = 15_000
 
 
 class Pool:
-    """A pool in which each job takes `service_ms`; `slots_ours` of its slots are free for the pair, others are not."""
+    """A pool in which each job takes `service_ms`; `slots_ours` of its slots are free for the pair."""
 
     def __init__(self, slots: int, service_ms: int, slots_ours: int | None = None) -> None:
         self.flow = Flow(WINDOW_MS, 0)
@@ -53,21 +53,21 @@ class Pool:
             self.flow.full(self.now_ms)
 
 
-def test_a_slot_that_is_free_is_no_wait() -> None:
+def test_a_free_slot_means_no_wait() -> None:
     pool = Pool(slots=10, service_ms=500)
     assert pool.wait_ms == 0
     pool.submit(9)
     assert pool.wait_ms == 0
 
 
-def test_nothing_is_known_before_a_job_has_run() -> None:
+def test_the_wait_is_unknown_before_a_job_has_run() -> None:
     pool = Pool(slots=10, service_ms=500)
     pool.submit(200)
     pool.pass_ms(1)
     assert pool.wait_ms < 100, "a burst into an idle pool: its jobs have run for 1 ms"
 
 
-def test_before_the_first_end_the_age_of_the_running_jobs_is_the_least_that_they_take() -> None:
+def test_before_the_first_end_the_age_of_running_jobs_is_a_lower_bound() -> None:
     pool = Pool(slots=2, service_ms=60_000)
     pool.submit(12)
     pool.pass_ms(5_000)
@@ -75,7 +75,7 @@ def test_before_the_first_end_the_age_of_the_running_jobs_is_the_least_that_they
 
 
 @pytest.mark.parametrize(("slots", "service_ms"), [(1, 1000), (10, 500), (1000, 2000)])
-def test_the_wait_is_what_it_turns_out_to_be(slots: int, service_ms: int) -> None:
+def test_the_expected_wait_matches_the_actual_one(slots: int, service_ms: int) -> None:
     pool = Pool(slots, service_ms)
     waiting = 5 * slots
     pool.submit(slots + waiting)
@@ -85,7 +85,7 @@ def test_the_wait_is_what_it_turns_out_to_be(slots: int, service_ms: int) -> Non
     assert 0.85 * 5 * service_ms <= pool.wait_ms <= 1.15 * 6 * service_ms, "five rounds of jobs wait"
 
 
-def test_a_pool_that_grows_is_taken_at_its_new_size_at_once() -> None:
+def test_a_grown_pool_counts_with_its_new_size_at_once() -> None:
     pool = Pool(slots=2, service_ms=1000)
     pool.submit(42)
     pool.pass_ms(5_000)
@@ -95,15 +95,15 @@ def test_a_pool_that_grows_is_taken_at_its_new_size_at_once() -> None:
     assert pool.wait_ms < before_ms / 4
 
 
-def test_nodes_that_other_pairs_share_are_measured_as_they_are() -> None:
-    """Two of ten slots are left for this pair: the service time alone would promise five times too much."""
+def test_shared_nodes_are_measured() -> None:
+    """Two of ten slots are left for this pair: from the service time alone the rate would be five times too high."""
     pool = Pool(slots=10, service_ms=1000, slots_ours=2)
     pool.submit(102)
     pool.pass_ms(20_000)
     assert pool.wait_ms == pytest.approx(61_000 / 2, rel=0.25)
 
 
-def test_what_was_measured_is_forgotten_when_it_is_long_ago() -> None:
+def test_old_measurements_are_forgotten() -> None:
     pool = Pool(slots=10, service_ms=1000, slots_ours=2)
     pool.submit(40)
     pool.pass_ms(30_000)
@@ -112,7 +112,7 @@ def test_what_was_measured_is_forgotten_when_it_is_long_ago() -> None:
     assert pool.flow.starts_per_ms(pool.now_ms) == pytest.approx(10 / 1000, rel=0.01), "the others may have gone"
 
 
-def test_the_last_node_may_come_back_with_as_many_slots() -> None:
+def test_the_last_node_is_expected_to_return_with_its_slots() -> None:
     pool = Pool(slots=4, service_ms=1000)
     pool.submit(4)
     pool.pass_ms(1000)
@@ -141,7 +141,7 @@ def test_jobs_of_mixed_length_make_the_wait_less_certain() -> None:
     assert mixed_deviation_ms > 4 * even_deviation_ms
 
 
-def test_a_clock_that_jumps_is_no_measure() -> None:
+def test_a_jump_of_the_clock_is_ignored() -> None:
     pool = Pool(slots=1, service_ms=100)
     pool.submit(20)
     pool.pass_ms(1000)
@@ -151,8 +151,8 @@ def test_a_clock_that_jumps_is_no_measure() -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 4, 25, 400])
-def test_the_chance_of_being_late_is_that_of_a_gamma_distribution(jobs: int) -> None:
-    """The sum of exponential times: P(more than t) = P(fewer than `jobs` ends in t), a Poisson sum."""
+def test_the_probability_of_being_late_is_that_of_a_gamma_distribution(jobs: int) -> None:
+    """The time is a sum of exponential times: P(more than t) = P(fewer than `jobs` ends in t), a Poisson sum."""
     for factor in (1.0, 1.3, 2.0):
         ends = jobs * factor
         exact = math.fsum(math.exp(n * math.log(ends) - ends - math.lgamma(n + 1)) for n in range(jobs))

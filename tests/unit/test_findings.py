@@ -1,4 +1,4 @@
-"""The table of findings: what a row takes from a report, and that docs/findings.md has what the JSON says."""
+"""The table of findings: the figures of a row, and that docs/findings.md is up to date with the JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def report(with_: int = 0, **options: Any) -> dict[str, Any]:
 ABOUT = {"M1": "jobs stay", "size": "more of them"}
 
 
-def test_a_row_is_told_by_the_figures_that_show_the_defect_and_have_a_limit() -> None:
+def test_a_row_shows_the_figures_that_show_the_defect_and_have_a_limit() -> None:
     (finding,) = rows_of(report(), ABOUT)
 
     assert finding == {
@@ -48,7 +48,7 @@ def test_a_row_is_told_by_the_figures_that_show_the_defect_and_have_a_limit() ->
     }
 
 
-def test_a_row_whose_limit_is_not_kept_does_not_hold() -> None:
+def test_a_row_with_a_broken_limit_fails() -> None:
     assert rows_of(report(with_=1), ABOUT)[0]["verdict"] == "does not hold"
 
 
@@ -70,7 +70,7 @@ def test_a_line_of_the_table() -> None:
     )
 
 
-def test_the_table_goes_between_its_markers_and_nowhere_else() -> None:
+def test_the_table_is_only_inserted_between_its_markers() -> None:
     text = put_into(f"before\n{BEGIN}\nold\n{END}\nafter\n", "| new |")
 
     assert text == f"before\n{BEGIN}\n| new |\n{END}\nafter\n"
@@ -79,7 +79,7 @@ def test_the_table_goes_between_its_markers_and_nowhere_else() -> None:
         put_into("no markers", "| new |")
 
 
-def test_the_table_in_the_page_is_the_one_that_the_findings_give() -> None:
+def test_the_table_in_the_page_is_up_to_date() -> None:
     assert taken_from(PAGE.read_text(encoding="utf-8")) == render(committed(), questions())
 
 
@@ -109,7 +109,7 @@ def test_a_figure_that_never_ends_shows_the_defect() -> None:
     assert section["lines"] == [["nodes are chosen again after", "-", "1 s", "<= 2", "holds"]]
 
 
-def test_the_pages_are_those_that_the_findings_give_and_each_has_its_pictures() -> None:
+def test_the_pages_are_up_to_date_and_have_their_pictures() -> None:
     pages = {f"{question['experiment']}.md": render_page(question) for question in questions()}
     assert {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")} == pages
     shown = [name for page in pages.values() for name in re.findall(r"\]\((\S+\.svg)\)", page)]
@@ -125,7 +125,7 @@ def test_every_defect_is_found_in_its_order() -> None:
     assert [finding["row"] for finding in committed()] == list(CATALOGUE)
 
 
-def test_every_finding_holds() -> None:
+def test_every_finding_passes() -> None:
     assert [finding["row"] for finding in committed() if finding["verdict"] != "holds"] == []
 
 
@@ -139,7 +139,7 @@ def committed(file: Path = FINDINGS) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_race_of_a_time_out_and_an_offline_is_told_by_two_explorations() -> None:
+def test_the_race_of_a_timeout_and_an_offline_is_shown_by_two_explorations() -> None:
     def exploration(side: str, verdict: str, broken: int) -> dict[str, Any]:
         ends = [{"end": "j1 completed", "share": 0.75}, {"end": "j1 failed (node_gone)", "share": 0.25}]
         search = {"interleavings": 1000, "runs": 8, "broken_runs": broken, "ends": ends[: 1 + (broken > 0)]}
@@ -155,7 +155,7 @@ def test_the_race_of_a_time_out_and_an_offline_is_told_by_two_explorations() -> 
     assert finding_of(exploration("without", "unclear", 0), exploration("with", "holds", 0))["verdict"] != "holds"
 
 
-def test_the_page_of_defects_explains_each_id_that_a_command_takes() -> None:
+def test_the_page_of_defects_explains_each_id_of_the_commands() -> None:
     page = PAGE.with_name("defects.md").read_text()
     shown = {row for experiment in BY_NAME.values() for row in experiment.rows if row[1:].isdigit()}
     listed = re.findall(r"^\| ([MCR]\d+) \| \S.*\. \|", page, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with bounds, on sockets whose kernel keeps next to nothing."""
+"""uvicorn's HTTP protocol with bounds, on sockets with tiny kernel buffers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from voxpool.scheduler.web.wire.http_protocol import BoundedHttp
 
 KERNEL_BYTES = 4096
 ANSWER = b"y" * 60_000
-"""More than two kernels take that were told to keep little, and less than what an event loop calls much."""
+"""More than two kernel buffers set to a small size hold, and less than the high-water mark of an event loop."""
 
 
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
-async def test_a_rest_of_an_answer_that_nobody_takes_keeps_no_connection(connection: str) -> None:
-    """It is below what the transport tells of by itself, and its close would wait for it for ever."""
+async def test_the_unread_rest_of_an_answer_does_not_keep_a_connection(connection: str) -> None:
+    """It is below the transport's high-water mark, and a close would wait for it for ever."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         headers = [(b"content-length", b"%d" % len(ANSWER)), (b"connection", connection.encode())]
@@ -60,7 +60,7 @@ async def test_a_rest_of_an_answer_that_nobody_takes_keeps_no_connection(connect
 
 
 def connection(app: Any) -> tuple[Any, Wire]:
-    """Return a connection that `app` answers, and the wire below it."""
+    """Return a connection that `app` answers, and its transport."""
     config = Config(app, log_config=None, lifespan="off")
     config.load()
     kind: Any = BoundedHttp.with_bounds(Bounds.of(Settings(), Incoming(10**9), Observer()))
@@ -69,8 +69,8 @@ def connection(app: Any) -> tuple[Any, Wire]:
     return protocol, wire
 
 
-async def test_chunks_are_parsed_in_turns() -> None:
-    """What one read brings is parsed a part at a time; until all is, nothing more is read, and others have a turn."""
+async def test_chunks_are_parsed_in_steps() -> None:
+    """The data of one read are parsed in parts, with turns for others in between; nothing is read meanwhile."""
     bodies: list[int] = []
     chunks, size = 2_000, 300
 
@@ -97,8 +97,8 @@ async def test_chunks_are_parsed_in_turns() -> None:
     protocol.connection_lost(None)
 
 
-async def test_requests_that_wait_for_earlier_ones_are_not_even_parsed() -> None:
-    """Thousands of pipelined requests would be as many objects; the next ones are parsed when these are answered."""
+async def test_pipelined_requests_are_not_parsed_in_advance() -> None:
+    """Thousands of pipelined requests would be as many objects; the next ones are parsed after the answers."""
     asked = 0
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -124,7 +124,7 @@ async def test_requests_that_wait_for_earlier_ones_are_not_even_parsed() -> None
 @pytest.mark.parametrize("size", [0, 1, 4_000, 5_000, 7_000, 12_289, 50_000, 250_000])
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_of_any_size_arrives_as_it_was_sent(size: int, chunked: bool) -> None:
-    """Steps grow in the middle of a large one; where they end is nothing that an application sees."""
+    """Steps grow in the middle of a large body; an application does not notice where they end."""
     sent = (bytes(range(251)) * 1_000)[:size]
     came = bytearray()
 

@@ -1,4 +1,4 @@
-"""Results of a session in the order of its submits: held back, let out, skipped, and never lost."""
+"""Results of a session in the order of its submits: held back, sent, skipped, and never lost."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def due_ms(order: InOrder[str]) -> int | None:
 
 
 @pytest.mark.parametrize("coming", list(itertools.permutations("abcd")))
-def test_whatever_order_they_come_in_they_go_out_in_the_order_of_the_submits(coming: tuple[str, ...]) -> None:
+def test_results_are_sent_in_the_order_of_the_submits(coming: tuple[str, ...]) -> None:
     order = order_of(*"abcd")
     out = [result for key in coming for result in order.ended(key, key.upper(), 0)]
     assert out == list("ABCD")
     assert len(order) == 0 and due_ms(order) is None
 
 
-def test_the_position_outlives_an_empty_buffer() -> None:
-    """R17: utterance 0 went out, the buffer was empty and forgot where it was, and 1 to 4 stuck."""
+def test_the_position_survives_an_empty_buffer() -> None:
+    """R17: utterance 0 was sent, the empty buffer lost its position, and 1 to 4 were stuck."""
     order = order_of()
     for number in range(5):
         order.submitted(f"u{number}")
         assert order.ended(f"u{number}", f"result {number}", 0) == [f"result {number}"]
 
 
-def test_a_gap_is_skipped_after_its_grace_and_what_was_missing_goes_out_when_it_comes() -> None:
+def test_a_gap_is_skipped_after_its_grace_and_a_late_result_is_sent_at_once() -> None:
     order = order_of(*"abcd")
     assert order.ended("c", "C", 100) == []
     assert order.ended("b", "B", 600) == []
@@ -57,12 +57,12 @@ def test_past_the_bound_the_gap_is_skipped_at_once() -> None:
     assert order.ended("d", "D", 0) == ["B", "C", "D"]
 
 
-def test_a_key_without_a_place_goes_out_at_once() -> None:
+def test_a_result_without_a_position_is_sent_at_once() -> None:
     order = order_of("a", "b")
     assert order.ended("x", "X", 0) == ["X"]
 
 
-def test_a_key_that_is_submitted_again_keeps_its_place_until_its_result_has_come() -> None:
+def test_a_repeated_submit_keeps_its_position_until_its_result_arrives() -> None:
     order = order_of("a", "b", "a")
     assert order.ended("b", "B", 0) == []
     assert order.ended("a", "A", 0) == ["A", "B"]
@@ -71,7 +71,7 @@ def test_a_key_that_is_submitted_again_keeps_its_place_until_its_result_has_come
 
 
 @given(st.permutations(list(range(12))), st.lists(st.integers(0, 400), min_size=12, max_size=12), st.integers(1, 12))
-def test_each_result_goes_out_once_and_is_held_for_its_grace_at_most(
+def test_each_result_is_sent_once_and_held_for_its_grace_at_most(
     coming: list[int], pauses: list[int], held_max: int
 ) -> None:
     order: InOrder[int] = InOrder(1000, held_max)

@@ -1,4 +1,4 @@
-"""What is accepted, what is refused, and when it should come again."""
+"""Accepted and rejected submits, and their times to retry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxpool.scheduler.protocol.messages import NodeResult
 
 
 async def refused(rig: Rig, pair: str = "zh:en", timeout_ms: int | None = None) -> Rejected | None:
-    """Submit; return the refusal, or None when it was accepted."""
+    """Submit; return the rejection, or None when it was accepted."""
     try:
         if timeout_ms is None:
             await rig.submit(pair)
@@ -25,7 +25,7 @@ async def refused(rig: Rig, pair: str = "zh:en", timeout_ms: int | None = None) 
 
 
 async def work(rig: Rig, link: Link, seconds: float) -> None:
-    """Let each job of the one node take a second, for so long."""
+    """Let each job of the only node take a second, for `seconds`."""
     for _ in range(round(seconds)):
         await rig.pass_time(1)
         node = rig.core.node_registry.nodes["n"]
@@ -34,7 +34,7 @@ async def work(rig: Rig, link: Link, seconds: float) -> None:
         await rig.settle()
 
 
-async def test_a_pair_without_a_node_takes_jobs_for_a_while_after_the_start() -> None:
+async def test_a_pair_without_a_node_accepts_jobs_for_a_while_after_the_start() -> None:
     rig = Rig()
     assert await refused(rig) is None
     await rig.pass_time(10)
@@ -45,7 +45,7 @@ async def test_a_pair_without_a_node_takes_jobs_for_a_while_after_the_start() ->
     assert rejected is not None and rejected.retry_after_ms == 60_000
 
 
-async def test_a_pair_takes_jobs_for_a_while_after_its_last_node_left_or_began_to_drain() -> None:
+async def test_a_pair_accepts_jobs_for_a_while_after_its_last_node_left_or_drained() -> None:
     rig = Rig()
     node, _ = await rig.node("n", ["zh:en", "en:zh"])
     await rig.pass_time(30)
@@ -62,12 +62,12 @@ async def test_a_pair_takes_jobs_for_a_while_after_its_last_node_left_or_began_t
     assert await refused(rig) is None, "the time counts from when the node left"
 
 
-async def test_no_grace_is_none() -> None:
+async def test_a_grace_of_zero_is_none() -> None:
     rejected = await refused(Rig(settings=Settings(no_node_grace_s=0)))
     assert rejected is not None and (rejected.reason, rejected.retry_after_ms) == ("no_node", 1000)
 
 
-async def test_pairs_that_are_asked_for_once_are_forgotten() -> None:
+async def test_pairs_of_single_submits_are_forgotten() -> None:
     rig = Rig()
     for number in range(50):
         rig.dispatcher.cancel((await rig.submit(f"a{number}:b")).job_id)
@@ -78,7 +78,7 @@ async def test_pairs_that_are_asked_for_once_are_forgotten() -> None:
     assert len(rig.core.intake) == 1 and rig.core.intake.unfinished == 0
 
 
-async def test_a_submit_that_would_wait_too_long_is_refused_and_one_that_would_not_is_accepted() -> None:
+async def test_only_a_submit_that_would_wait_too_long_is_rejected() -> None:
     rig = Rig()
     _, link = await rig.node("n")
     await rig.submit()
@@ -94,7 +94,7 @@ async def test_a_submit_that_would_wait_too_long_is_refused_and_one_that_would_n
     assert {job.state for job in rig.sink.ended} == {COMPLETED}
 
 
-async def test_a_submit_that_can_start_at_once_is_never_refused_for_its_time_out() -> None:
+async def test_a_submit_that_can_start_at_once_is_never_rejected_for_its_timeout() -> None:
     rig = Rig()
     _, link = await rig.node("n", slots=2)
     await rig.submit()
@@ -102,7 +102,7 @@ async def test_a_submit_that_can_start_at_once_is_never_refused_for_its_time_out
     assert await refused(rig, timeout_ms=1) is None
 
 
-async def test_what_comes_back_from_a_node_is_not_refused() -> None:
+async def test_a_redispatched_job_is_not_rejected() -> None:
     rig = Rig()
     node, link = await rig.node("n", slots=8)
     await rig.submit()
@@ -115,7 +115,7 @@ async def test_what_comes_back_from_a_node_is_not_refused() -> None:
     assert all(not job.ended for job in jobs)
 
 
-def test_refused_submits_come_again_one_after_the_other() -> None:
+def test_rejected_submits_get_successive_times_to_retry() -> None:
     times, line = ReturnTimes(), Line()
     given = [times.give(f"r{number}", line, 0, 1000, 500.0) for number in range(10)]
     assert given == [1000, 1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000]
@@ -126,7 +126,7 @@ def test_refused_submits_come_again_one_after_the_other() -> None:
     assert len(times) == line.places == 9
 
 
-def test_when_nobody_comes_again_the_line_gets_short() -> None:
+def test_without_repeated_submits_the_times_to_retry_get_shorter() -> None:
     times, line = ReturnTimes(), Line()
     after_ms = 0
     for number in range(2000):
@@ -134,7 +134,7 @@ def test_when_nobody_comes_again_the_line_gets_short() -> None:
     assert after_ms == 1000 and line.share < 0.1 and len(times) < 100
 
 
-def test_the_line_and_its_memory_are_bounded() -> None:
+def test_the_times_to_retry_and_their_memory_are_bounded() -> None:
     times, line = ReturnTimes(places_max=100), Line()
     for number in range(1000):
         assert times.give(f"r{number}", line, 0, 1000, 500.0) <= AFTER_MS_MAX
@@ -143,7 +143,7 @@ def test_the_line_and_its_memory_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("dispatched", [False, True])
-async def test_only_a_job_that_never_started_begins_anew(dispatched: bool) -> None:
+async def test_only_a_job_that_never_started_is_started_anew(dispatched: bool) -> None:
     rig = Rig(settings=Settings(attempts_max=1, dispatch_timeout_s=5))
     if dispatched:
         await rig.node("n")

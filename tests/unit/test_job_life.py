@@ -1,4 +1,4 @@
-"""The life of one job on production's dispatcher, scripts and memory store (design: waiting, dispatched, ended)."""
+"""A job from submit to end, on production's dispatcher, scripts and memory store."""
 
 import pytest
 
@@ -24,14 +24,14 @@ async def test_a_job_goes_to_a_node_and_its_result_to_the_client() -> None:
 
 
 async def test_the_same_request_id_is_the_same_job() -> None:
-    """R12: create is not check-then-act."""
+    """R12: creation is not check-then-act."""
     rig = Rig()
     first = await rig.submit(request_id="once")
     assert await rig.submit(request_id="once") is first
     assert len(rig.core.table) == 1
 
 
-async def test_a_request_id_used_for_another_job_is_refused() -> None:
+async def test_a_request_id_of_another_job_is_rejected() -> None:
     told: list[tuple[str, str]] = []
 
     class Tells(Observer):
@@ -46,7 +46,7 @@ async def test_a_request_id_used_for_another_job_is_refused() -> None:
 
 
 async def test_a_job_waits_for_a_node_that_comes_later() -> None:
-    """R15: no node now is not a failure."""
+    """R15: having no node at the moment is not a failure."""
     rig = Rig()
     job = await rig.submit()
     assert job.state == WAITING
@@ -71,7 +71,7 @@ async def test_a_job_whose_nodes_are_full_for_too_long_fails_with_a_reason() -> 
     assert (late.state, late.reason, late.retryable) == (FAILED, "waiting_timeout", True)
 
 
-async def test_waiting_jobs_get_the_slots_that_become_free_in_the_order_of_their_submits() -> None:
+async def test_waiting_jobs_get_free_slots_in_the_order_of_their_submits() -> None:
     rig = Rig()
     node, link = await rig.node("n1", slots=2)
     jobs = [await rig.submit() for _ in range(5)]
@@ -83,7 +83,7 @@ async def test_waiting_jobs_get_the_slots_that_become_free_in_the_order_of_their
 
 
 async def test_a_job_is_given_only_to_a_node_that_serves_its_pair() -> None:
-    """C7."""
+    """Defect C7."""
     rig = Rig()
     await rig.node("n1", pairs=["en:zh"])
     job = await rig.submit(pair="zh:en")
@@ -92,7 +92,7 @@ async def test_a_job_is_given_only_to_a_node_that_serves_its_pair() -> None:
     assert job.node_id == "n2"
 
 
-async def test_a_node_without_an_answer_loses_the_job_to_another_one_once_a_timeout() -> None:
+async def test_a_node_without_an_answer_loses_the_job_once_per_timeout() -> None:
     """R2: the dispatch time of the first attempt is not kept."""
     rig = Rig(settings=Settings(dispatch_timeout_s=20, lease_s=1000, heartbeat_s=300))
     _, first = await rig.node("n1")
@@ -141,7 +141,7 @@ async def test_a_result_given_twice_ends_the_job_once() -> None:
     assert (job.output, rig.sink.ended) == ("first", [job])
 
 
-async def test_an_error_that_may_pass_sends_the_job_to_another_node() -> None:
+async def test_a_retryable_error_sends_the_job_to_another_node() -> None:
     rig = Rig(settings=Settings(backoff_s=0))
     node, _ = await rig.node("n1")
     job = await rig.submit()
@@ -150,7 +150,7 @@ async def test_an_error_that_may_pass_sends_the_job_to_another_node() -> None:
     assert (job.node_id, job.redispatches) == ("n2", 1)
 
 
-async def test_an_error_that_stays_fails_the_job_with_its_reason() -> None:
+async def test_a_final_error_fails_the_job_with_its_reason() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
     job = await rig.submit()
@@ -171,7 +171,7 @@ async def test_cancel_ends_a_job_and_reaches_its_node_with_the_attempt(dispatche
     assert rig.sink.ended == [job]
 
 
-async def test_a_job_cancelled_while_the_store_looks_for_a_node_leaves_no_hold() -> None:
+async def test_a_job_cancelled_during_its_select_leaves_no_reservation() -> None:
     rig = Rig()
     node, link = await rig.node("n1")
     job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="r")
@@ -187,7 +187,7 @@ async def test_a_job_cancelled_while_the_store_looks_for_a_node_leaves_no_hold()
     assert following.node_id == node.node_id
 
 
-async def test_a_job_that_its_client_no_longer_wants_fails_in_any_state() -> None:
+async def test_a_job_given_up_by_its_client_fails_in_any_state() -> None:
     rig = Rig()
     waits = await rig.submit(timeout_ms=3000)
     await rig.pass_time(3)
@@ -207,7 +207,7 @@ async def test_a_job_that_its_client_no_longer_wants_fails_in_any_state() -> Non
         (Settings(audio_bytes_max=3), "audio_too_large"),
     ],
 )
-async def test_past_a_bound_a_submit_is_refused_with_its_reason(settings: Settings, reason: str) -> None:
+async def test_past_a_bound_a_submit_is_rejected_with_its_reason(settings: Settings, reason: str) -> None:
     rig = Rig(settings=settings)
     with pytest.raises(Rejected) as refused:
         for _ in range(2):
@@ -216,7 +216,7 @@ async def test_past_a_bound_a_submit_is_refused_with_its_reason(settings: Settin
     assert (refused.value.retry_after_ms is None) == (reason == "audio_too_large")
 
 
-async def test_a_session_prefers_the_node_of_its_last_job_and_is_forgotten_when_it_ends() -> None:
+async def test_a_session_prefers_the_node_of_its_last_job_until_it_ends() -> None:
     rig = Rig()
     nodes = {f"n{i}": await rig.node(f"n{i}", slots=50) for i in range(8)}
     first = await rig.submit(session_id="s1", affinity=True)
@@ -232,8 +232,8 @@ async def test_a_session_prefers_the_node_of_its_last_job_and_is_forgotten_when_
     assert len(rig.dispatcher.affinity) == 0
 
 
-async def test_a_job_that_was_given_up_with_its_session_begins_anew_under_its_request_id() -> None:
-    """R-4: nobody cancelled it, so whoever asks again gets it done; what had ended stays as it ended."""
+async def test_a_job_given_up_with_its_session_is_started_anew_by_its_request_id() -> None:
+    """R-4: it was not cancelled, so a repeated submit starts it; a job that had ended is not changed."""
     rig = Rig(settings=Settings(retention_s=1.0))
     node, _ = await rig.node("n1", slots=2)
     done, given_up = [await rig.submit(session_id="s1", request_id=name) for name in ("done", "given-up")]
@@ -250,7 +250,7 @@ async def test_a_job_that_was_given_up_with_its_session_begins_anew_under_its_re
 
 
 async def test_a_finished_job_stays_for_its_retention_counted_from_its_end() -> None:
-    """M2: a job that ran for 301 s can still be asked for."""
+    """M2: a job that ran for 301 s can still be looked up."""
     rig = Rig(settings=Settings(dispatch_timeout_s=900, lease_s=4000, heartbeat_s=1000))
     node, _ = await rig.node("n1")
     job = await rig.submit()
@@ -262,7 +262,7 @@ async def test_a_finished_job_stays_for_its_retention_counted_from_its_end() -> 
     assert rig.core.retention.run_once() == 1 and rig.dispatcher.find(job.job_id) is None
 
 
-async def test_no_node_is_preferred_unless_the_client_of_a_session_asks_for_it() -> None:
+async def test_no_node_is_preferred_without_session_affinity() -> None:
     rig = Rig()
     await rig.node("n1", slots=2)
     in_session, outside = await rig.submit(session_id="s1"), await rig.submit(affinity=True)
@@ -270,13 +270,13 @@ async def test_no_node_is_preferred_unless_the_client_of_a_session_asks_for_it()
     assert len(rig.dispatcher.affinity) == 0
 
 
-async def test_audio_that_is_too_large_is_refused_with_the_bound() -> None:
+async def test_too_large_audio_is_rejected_with_the_limit() -> None:
     rig = Rig(settings=Settings(audio_bytes_max=len(AUDIO) - 1))
     with pytest.raises(Rejected, match=f"at most {len(AUDIO) - 1} bytes"):
         await rig.submit()
 
 
-async def test_a_job_that_has_ended_is_due_no_more() -> None:
+async def test_an_ended_job_has_no_deadline() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
     job = await rig.submit(timeout_ms=30_000)
@@ -285,7 +285,7 @@ async def test_a_job_that_has_ended_is_due_no_more() -> None:
     assert job.deadline_ms == 0 and job.avoid == ()
 
 
-async def test_a_job_that_waits_again_is_on_no_node() -> None:
+async def test_a_job_that_waits_again_has_no_node() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
     job = await rig.submit()
@@ -295,7 +295,7 @@ async def test_a_job_that_waits_again_is_on_no_node() -> None:
 
 
 async def test_a_freed_slot_is_room_for_one_job() -> None:
-    """Ten thousand waiting jobs cost one select a release."""
+    """Otherwise ten thousand waiting jobs would cost one select a release each."""
     rig = Rig()
     node, _ = await rig.node("n1")
     jobs = [await rig.submit() for _ in range(3)]

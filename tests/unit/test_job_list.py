@@ -1,4 +1,4 @@
-"""The list of jobs: newest first, in pages, whatever was forgotten in between."""
+"""The list of jobs: newest first, in pages, with forgotten jobs in between."""
 
 from tests.unit.fakes import complete, make_job
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
@@ -6,7 +6,7 @@ from voxpool.scheduler.web.job_list import LOOKS_MAX, JobList
 
 
 class Jobs:
-    """Jobs by sequence, of which some are forgotten."""
+    """Jobs by sequence, some of which are forgotten."""
 
     def __init__(self, count: int) -> None:
         self.by_sequence = {sequence: make_job(sequence) for sequence in range(1, count + 1)}
@@ -40,21 +40,21 @@ def test_without_jobs_there_is_one_empty_page() -> None:
     assert Jobs(0).sequences(5) == ([], None)
 
 
-def test_forgotten_jobs_are_passed_over_and_end_the_list() -> None:
+def test_forgotten_jobs_are_skipped_and_end_the_list() -> None:
     jobs = Jobs(10)
     for sequence in (1, 2, 3, 5, 8):
         del jobs.by_sequence[sequence]
     assert jobs.sequences(100) == ([10, 9, 7, 6, 4], None)
 
 
-def test_a_state_chooses() -> None:
+def test_a_state_filters_the_list() -> None:
     jobs = Jobs(6)
     complete(jobs.by_sequence[2], 1)
     complete(jobs.by_sequence[5], 1)
     assert jobs.all_places(1, COMPLETED) == [5, 2]
 
 
-def test_a_page_looks_at_a_bounded_number_of_places() -> None:
+def test_a_page_checks_a_bounded_number_of_positions() -> None:
     jobs = Jobs(4 * LOOKS_MAX)
     complete(jobs.by_sequence[1], 1)
     found, cursor = jobs.sequences(5, COMPLETED)
@@ -62,7 +62,7 @@ def test_a_page_looks_at_a_bounded_number_of_places() -> None:
     assert jobs.all_places(5, COMPLETED) == [1]
 
 
-def test_what_was_forgotten_long_ago_is_looked_at_once() -> None:
+def test_jobs_forgotten_long_ago_are_checked_once() -> None:
     jobs = Jobs(3 * LOOKS_MAX)
     for sequence in range(1, 3 * LOOKS_MAX - 5):
         del jobs.by_sequence[sequence]

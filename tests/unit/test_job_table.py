@@ -1,4 +1,4 @@
-"""The job table: bounded, and nothing of a removed job is left."""
+"""The job table: it is bounded, and nothing of a removed job is left."""
 
 import gc
 
@@ -42,7 +42,7 @@ def test_the_jobs_of_a_token_are_counted_until_they_are_removed() -> None:
         assert table.remove_ended_before(2) is job and table.count_of("ann") == left
 
 
-def test_more_unfinished_jobs_than_allowed_are_refused_with_a_time_to_retry() -> None:
+def test_unfinished_jobs_beyond_the_limit_are_rejected_with_a_time_to_retry() -> None:
     table = table_of(jobs_max=1)
     job = make_job(1)
     table.add(job)
@@ -53,7 +53,7 @@ def test_more_unfinished_jobs_than_allowed_are_refused_with_a_time_to_retry() ->
     table.check_room(5)
 
 
-def test_more_audio_than_allowed_is_refused_and_freed_audio_makes_room() -> None:
+def test_audio_beyond_the_limit_is_rejected_and_freed_audio_makes_room() -> None:
     table = table_of(audio_total_bytes_max=8)
     job = make_job(1, audio=b"12345")
     table.add(job)
@@ -65,7 +65,7 @@ def test_more_audio_than_allowed_is_refused_and_freed_audio_makes_room() -> None
     table.check_room(8)
 
 
-def test_finished_jobs_go_in_the_order_of_their_end_and_nothing_is_left() -> None:
+def test_finished_jobs_are_removed_in_the_order_of_their_end() -> None:
     jobs = 2 * BLOCK + 7
     table = finished_table(jobs)
     removed = []
@@ -83,13 +83,13 @@ def test_a_job_that_ended_exactly_at_the_bound_stays() -> None:
     assert table.remove_ended_before(1) is None
 
 
-def test_past_finished_max_the_oldest_goes_and_is_counted() -> None:
+def test_past_finished_max_the_oldest_is_removed_and_counted() -> None:
     table = finished_table(10, finished_max=4)
     assert (table.finished, table.evicted) == (4, 6)
     assert table.find("j-5") is None and table.find("j-6") is not None
 
 
-def test_removal_and_new_ends_may_alternate() -> None:
+def test_removals_and_new_ends_may_alternate() -> None:
     table = table_of()
     removed = []
     for sequence in range(3 * BLOCK):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from voxpool.scheduler.core.clock import STALE_MAX, least, push, take_least
 
 
-def test_keys_that_left_are_bounded_by_those_that_are_there() -> None:
+def test_removed_keys_are_bounded_by_the_present_ones() -> None:
     alive, heap = {10: "waits"}, [10]
     most = 0
     for key in range(1000, 1000 + 5 * STALE_MAX):
@@ -21,7 +21,7 @@ def test_keys_that_left_are_bounded_by_those_that_are_there() -> None:
     assert least(heap, alive) is None and heap == []
 
 
-def test_a_heap_whose_keys_are_all_there_is_never_built_anew() -> None:
+def test_a_heap_without_removed_keys_is_never_rebuilt() -> None:
     built = 0
 
     class Alive(dict[int, int]):
@@ -44,7 +44,7 @@ def test_a_heap_whose_keys_are_all_there_is_never_built_anew() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["put", "drop", "take"]), st.integers(0, 9)), max_size=60))
 def test_the_least_key_is_that_of_the_dict(steps: list[tuple[str, int]]) -> None:
-    """Keys leave and come back, as the places of jobs do."""
+    """Keys are removed and added again, like the positions of jobs."""
     alive: dict[int, int] = {}
     heap: list[int] = []
     for step, key in steps:

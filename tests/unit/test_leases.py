@@ -1,4 +1,4 @@
-"""What the sweep of the store frees, however much it is."""
+"""The sweep of the store: overdue reservations and expired leases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.protocol.messages import Registered
 
 
-async def test_all_overdue_reservations_are_free_after_one_sweep_however_many() -> None:
+async def test_one_sweep_frees_all_overdue_reservations() -> None:
     rig = Rig()
     due_ms = rig.clock.ms + 1000
     reservations = [(f"gone-{number}|1", due_ms) for number in range(2 * RESERVATIONS_MAX + 50)]
@@ -37,11 +37,11 @@ async def test_reservations_that_are_not_due_yet_stay() -> None:
     assert rig.store.census()["reservations"] == 1
 
 
-async def test_a_connected_node_whose_beats_the_store_missed_is_registered_again_and_never_taken_out() -> None:
+async def test_a_connected_node_whose_heartbeats_the_store_missed_is_registered_again() -> None:
     rig = Rig()
     node, link = await rig.node("n1")
     rig.clock.ms += rig.core.node_registry.lease_ms
-    node.seen_ms = rig.clock.ms  # it was heard here
+    node.seen_ms = rig.clock.ms  # this scheduler received it
 
     rig.core.leases.sweep_store()
     await rig.settle()
@@ -50,8 +50,8 @@ async def test_a_connected_node_whose_beats_the_store_missed_is_registered_again
     assert rig.store.census()["nodes"] == 1 and (await rig.submit()).node_id == "n1"
 
 
-async def test_a_node_that_lives_again_since_it_was_found_dead_stays() -> None:
-    """Another scheduler has it: the sweep names the moment at which its lease was over."""
+async def test_a_node_that_registered_since_it_was_found_dead_stays() -> None:
+    """Another scheduler has it: the sweep names the time at which its lease had expired."""
     rig = Rig()
 
     async def registers_elsewhere() -> None:

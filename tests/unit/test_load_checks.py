@@ -1,4 +1,4 @@
-"""The checks of a load run as people read them, in a terminal and in a sentence."""
+"""The checks of a load run as people read them: in a terminal and in a sentence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNCLEAR = Check("result.p99.9", False, 231.2, "< 300 ms", clear=False, unit="ms"
         (Check("memory", False, "leak", "== no leak"), "memory leak, no leak expected"),
     ],
 )
-def test_what_is_broken_is_a_sentence(check: Check, sentence: str) -> None:
+def test_a_broken_check_is_a_sentence(check: Check, sentence: str) -> None:
     assert sentence_of(check) == sentence
 
 
@@ -36,11 +36,11 @@ def test_the_table_has_a_line_for_each_check() -> None:
     ]
 
 
-def test_a_check_that_does_not_decide_says_so() -> None:
+def test_a_check_that_does_not_decide_is_marked() -> None:
     assert table_lines([replace(BROKEN, decides=False)])[0].endswith("  12 of 1,290 results; does not decide")
 
 
-def test_of_many_checks_those_that_hold_are_left_out() -> None:
+def test_of_many_checks_passing_ones_are_left_out() -> None:
     lines = table_lines([*[HOLDS] * 20, UNCLEAR, BROKEN])
     assert len(lines) == ROWS_MAX
     assert [line[0] for line in lines[-3:]] == ["?", "✗", "a"]

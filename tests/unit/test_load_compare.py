@@ -1,4 +1,4 @@
-"""`voxpool-load compare`: a planted change is found, none is not, and what can't be told is not a pass."""
+"""`voxpool-load compare`: a planted change is found, no change is not, and an unclear result does not pass."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_slow_tail_is_not_blamed_on_the_median() -> None:
     assert found["p50"].word is Word.NO_WORSE
 
 
-def test_a_faster_run_is_no_worse_and_says_by_how_much() -> None:
+def test_a_faster_run_is_no_worse_with_its_difference() -> None:
     found = compare(load_report(1), load_report(2, slower=0.5))
     assert found.exit_code == 0
     change = changes(found)["mean"]
@@ -79,7 +79,7 @@ def test_a_faster_run_is_no_worse_and_says_by_how_much() -> None:
     assert change.low < -0.5 < change.high
 
 
-def test_the_interval_holds_the_true_change_as_often_as_it_says() -> None:
+def test_the_interval_has_its_stated_coverage() -> None:
     held = 0
     for seed in range(24):
         a, b = (load_report(number, rate_per_s=20) for number in (seed, 500 + seed))
@@ -90,20 +90,20 @@ def test_the_interval_holds_the_true_change_as_often_as_it_says() -> None:
     assert held >= 20  # of 24 at 95 %: fewer have a chance of 0.6 %
 
 
-def test_a_change_as_large_as_what_is_allowed_is_unclear_and_says_how_to_tell() -> None:
+def test_a_change_at_the_allowed_limit_is_unclear_with_a_hint() -> None:
     found = compare(load_report(1, lasts_s=90), load_report(2, lasts_s=90, slower=1.05))
     assert found.exit_code == 2
     assert "times as long would decide" in changes(found)["typical"].why
 
 
-def test_what_is_allowed_can_be_set_by_figure() -> None:
+def test_the_allowed_change_can_be_set_by_figure() -> None:
     a, b = load_report(1), load_report(2, slower=1.3)
     assert compare(a, b, worse_by=dict.fromkeys(("typical", "mean", "p50", "p90", "p99"), 0.5)).exit_code == 0
     assert changes(compare(a, b, worse_by={"mean": 0.5}))["p50"].word is Word.WORSE
 
 
 def test_runs_of_one_seed_are_compared_window_by_window() -> None:
-    """The same jobs at the same times, each 8 % slower: chance has no part in it, and a short run tells."""
+    """The same jobs come at the same times, each 8 % slower: chance plays no part, and a short run is sufficient."""
     a, b = load_report(1, lasts_s=75), load_report(1, lasts_s=75, slower=1.08)
     assert changes(compare(a, b))["typical"].word is Word.UNCLEAR
     a, b = (msgspec.structs.replace(report, options={"num_users": 50, "seed": 1}) for report in (a, b))
@@ -139,7 +139,7 @@ def test_short_runs_are_unclear() -> None:
 
 
 @pytest.mark.parametrize("planted", [{}, {"failing": 0.02}, {"slower": 1.6}, {"rate_per_s": 50}])
-def test_a_generator_that_was_the_limit_makes_all_that_it_touches_unclear(planted: dict[str, float]) -> None:
+def test_a_generator_at_its_limit_makes_the_affected_figures_unclear(planted: dict[str, float]) -> None:
     found = compare(load_report(1), load_report(2, was_limit=True, **planted))
     assert found.exit_code == 2
     assert {change.word for change in found.changes if change.name in BY_WINDOWS} == {Word.UNCLEAR}
@@ -147,13 +147,13 @@ def test_a_generator_that_was_the_limit_makes_all_that_it_touches_unclear(plante
 
 
 def run_at(report: LoadReport, minute: int, busy: float) -> LoadReport:
-    """Return the same run at another time, on a machine that was so busy."""
+    """Return the same run at another time, on a machine with that load."""
     generator = msgspec.structs.replace(report.generator, machine_cpu_mean=busy)
     return msgspec.structs.replace(report, started=f"2026-01-01T00:{minute:02}:00+00:00", generator=generator)
 
 
 @pytest.mark.parametrize(("busy", "exit_code"), [((0.4, 0.45), 1), ((0.4, 0.6), 2), ((0.6, 0.4), 2), ((0.96, 0.97), 2)])
-def test_runs_in_turn_say_nothing_of_latencies_when_the_machine_was_not_the_same(
+def test_latencies_of_successive_runs_are_unclear_when_the_machine_differs(
     busy: tuple[float, float], exit_code: int
 ) -> None:
     a, b = run_at(load_report(1), 0, busy[0]), run_at(load_report(2, slower=1.3), 10, busy[1])
@@ -168,7 +168,7 @@ def test_runs_in_turn_say_nothing_of_latencies_when_the_machine_was_not_the_same
 
 @pytest.mark.parametrize("reason", ["wrong_result", "twice"])
 @pytest.mark.parametrize("was_limit", [False, True])
-def test_wrong_results_are_worse_whatever_the_generator_did(reason: str, was_limit: bool) -> None:
+def test_wrong_results_are_worse_even_with_a_generator_at_its_limit(reason: str, was_limit: bool) -> None:
     b = load_report(2, was_limit=was_limit)
     assert b.jobs is not None
     jobs = msgspec.structs.replace(b.jobs, **{"twice" if reason == "twice" else "wrong": 1})
@@ -178,12 +178,12 @@ def test_wrong_results_are_worse_whatever_the_generator_did(reason: str, was_lim
     assert compare(msgspec.structs.replace(b, jobs=jobs), load_report(1)).exit_code == 2 * was_limit
 
 
-def test_a_leak_is_worse_though_the_generator_was_the_limit() -> None:
+def test_a_leak_is_worse_even_with_a_generator_at_its_limit() -> None:
     found = compare(load_report(1, bytes_a_job=0.0), load_report(2, bytes_a_job=200.0, was_limit=True))
     assert found.exit_code == 1
 
 
-def test_memory_that_is_unclear_is_shown_and_counts_when_asked_for() -> None:
+def test_unclear_memory_is_shown_and_counts_on_request() -> None:
     a, b = load_report(1, bytes_a_job=0.0), load_report(2)
     found = compare(a, b)
     assert found.exit_code == 0
@@ -195,25 +195,25 @@ def test_memory_that_is_unclear_is_shown_and_counts_when_asked_for() -> None:
     assert "not reported by either run" in compare(load_report(1), load_report(2)).notes[0]
 
 
-def test_runs_under_different_loads_are_refused_unless_asked_for() -> None:
+def test_runs_under_different_loads_are_refused_by_default() -> None:
     a, b = load_report(1), msgspec.structs.replace(load_report(2), options={"num_users": 70})
     with pytest.raises(ConfigError, match="num_users is 50 and 70"):
         compare(a, b)
     assert "num_users is 50 and 70" in compare(a, b, anyway=True).notes[0]
 
 
-def test_a_run_that_did_not_hold_is_told() -> None:
+def test_a_failed_run_is_reported() -> None:
     broken = msgspec.structs.replace(load_report(1), verdict="broken", exit_code=1, why="failures 0.1, want <= 0")
     assert "A itself is broken: failures 0.1, want <= 0" in compare(broken, load_report(2)).notes
 
 
-def test_an_operation_that_is_not_there_is_named_with_those_that_are() -> None:
+def test_an_unknown_operation_is_reported_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="WS result, WS submit"):
         compare(load_report(1), load_report(2), operation="resutl")
     assert compare(load_report(1), load_report(2), operation="WS result").operation == "WS result"
 
 
-def test_the_rise_of_the_load_is_left_out() -> None:
+def test_the_ramp_up_is_left_out() -> None:
     report = load_report(1)
     windows = [
         msgspec.structs.replace(window, users=10 if number < 4 or number > 20 else 50)
@@ -226,13 +226,13 @@ def test_the_rise_of_the_load_is_left_out() -> None:
 def test_neighbours_stay_together_in_a_resample() -> None:
     weights = weights_of(40, 10, np.random.default_rng(1))
     assert weights.sum(axis=1).tolist() == [40] * len(weights)
-    # Four blocks in a circle: the number of windows changes at no more than twice four places.
+    # There are four blocks in a circle, so the number of windows changes at eight places at most.
     changed = (np.diff(np.hstack([weights, weights[:, :1]]), axis=1) != 0).sum(axis=1)
     assert changed.max() <= 8
 
 
 def test_windows_that_depend_on_each_other_widen_the_interval() -> None:
-    """Twelve slow or fast minutes are twelve events, however many windows each has."""
+    """Twelve slow or fast minutes are twelve events, whatever the number of windows in each."""
     runs = [load_report(1, lasts_s=600, rate_per_s=30), load_report(2, lasts_s=600, rate_per_s=30, slower=3)]
     rng = np.random.default_rng(5)
 

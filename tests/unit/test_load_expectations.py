@@ -1,4 +1,4 @@
-"""An expectation of a load run holds, is broken, or can't be told from a small sample; failures have one definition."""
+"""An expectation passes, is broken, or is unclear in a small sample; failures have one definition."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def measured(*operations: Operation, **more: Any) -> Measured:
 
 
 def results(count: int, failures: int = 0, latency_ms: float = 100.0, slow: int = 0, **more: Any) -> Measured:
-    """So many results that did not fail, `slow` of them ten times as slow."""
+    """Return `count` results without failures, `slow` of them ten times as slow."""
     latencies = [latency_ms] * (count - slow) + [10 * latency_ms] * slow
     return measured(operation("WS", "result", latencies, failures), **more)
 
@@ -53,11 +53,11 @@ def checked(text: str, found: Measured) -> Check:
     [
         ("failures<=0%", results(1000), "holds", 0.0),
         ("failures<=0%", results(999, 1), "broken", 0.1),
-        ("failures<=0%", results(50), "holds", 0.0),  # none at all is a count, which any sample shows
+        ("failures<=0%", results(50), "holds", 0.0),  # "none at all" is a count, which any sample shows
         ("failures<0.1%", results(50), "unclear", 0.0),
         ("failures<0.1%", results(2900), "unclear", 0.0),
         ("failures<0.1%", results(3000), "holds", 0.0),
-        ("failures<0.1%", results(45, 5), "broken", 10.0),  # a small sample that is far beyond it tells
+        ("failures<0.1%", results(45, 5), "broken", 10.0),  # a small sample far beyond the limit is sufficient
         ("failures<1%", results(290, 10), "broken", 3.333333),
         ("failures<1%", results(0), "unclear", None),
         ("result.p99<200ms", results(300), "holds", 100.0),
@@ -80,11 +80,11 @@ def checked(text: str, found: Measured) -> Check:
         ("submit.p95<=50ms", results(1000), "unclear", None),
     ],
 )
-def test_what_is_told_of_a_figure(text: str, found: Measured, word: str, figure: float | None) -> None:
+def test_the_verdict_on_a_figure(text: str, found: Measured, word: str, figure: float | None) -> None:
     check = checked(text, found)
     assert check.word == word
     assert check.figure == (figure if figure is None else pytest.approx(figure, rel=2e-3))
-    assert word != "unclear" or check.note  # which says why
+    assert word != "unclear" or check.note  # with its reason
 
 
 JOBS = Jobs(submitted=200, completed=197, failed=1, cancelled=0, rejected=3, lost=2, twice=0, wrong=0)
@@ -114,7 +114,7 @@ ARRIVALS = Arrivals(intended=500, sent=490, late=4, dropped=10, late_ms=100)
         ("other.failures<=0%", measured(operation("NODE", "heartbeat", [1.0] * 99, 1)), "broken", 1),
     ],
 )
-def test_what_is_told_of_the_run(text: str, found: Measured, word: str, figure: float | None) -> None:
+def test_the_verdict_on_the_run(text: str, found: Measured, word: str, figure: float | None) -> None:
     check = checked(text, found)
     assert (check.word, check.figure) == (word, figure)
 
@@ -136,8 +136,8 @@ def test_a_type_may_be_named_and_without_one_nodes_are_left_out() -> None:
     assert figures == pytest.approx([0.01, 0.03, 0.03, 0.999], rel=2e-3)
 
 
-def test_failures_are_those_of_jobs_and_a_refused_submit_is_one() -> None:
-    """Lost connections and those of nodes are others; an utterance is made of results."""
+def test_only_failures_of_jobs_count_and_a_rejected_submit_is_one() -> None:
+    """Lost connections and failures of nodes do not count; an utterance consists of results."""
     found = {
         "WS submit": operation("WS", "submit", [1.0] * 90, 10),
         "HTTP submit": operation("HTTP", "submit", [1.0] * 100),
@@ -153,12 +153,12 @@ def test_failures_are_those_of_jobs_and_a_refused_submit_is_one() -> None:
     assert ended_of(found, OTHERS) == (53, 3)
 
 
-def test_the_share_that_steps_of_a_knee_may_fail_is_that_of_the_run() -> None:
+def test_the_allowed_failures_of_a_step_are_those_of_the_run() -> None:
     assert share_that_may_fail([]) == 0
     assert share_that_may_fail(map(parse_expectation, ["failures<2%", "failures<=1%", "ws.result.failures<9%"])) == 0.01
 
 
-def test_bounds_of_a_share_hold_the_truth_as_often_as_they_say() -> None:
+def test_bounds_of_a_share_have_their_stated_coverage() -> None:
     rng = np.random.default_rng(5)
     bounds = [share_bounds(int(count), 60) for count in rng.binomial(60, 0.03, 2000)]
     assert np.mean([low > 0.03 for low, _ in bounds]) <= 0.05
@@ -167,7 +167,7 @@ def test_bounds_of_a_share_hold_the_truth_as_often_as_they_say() -> None:
     assert share_bounds(50, 50)[1] == 1.0
 
 
-def test_bounds_of_a_quantile_hold_the_truth_as_often_as_they_say() -> None:
+def test_bounds_of_a_quantile_have_their_stated_coverage() -> None:
     rng = np.random.default_rng(6)
     truth_s = 0.1 * math.log(10)
     missed_low = missed_high = 0
@@ -178,4 +178,4 @@ def test_bounds_of_a_quantile_hold_the_truth_as_often_as_they_say() -> None:
         low, high = quantile_bounds(histogram, 0.9)
         missed_low += low > truth_s * 1.001
         missed_high += high < truth_s * 0.999
-    assert missed_low <= 70 and missed_high <= 70  # 50 of each are what 95 % allow
+    assert missed_low <= 70 and missed_high <= 70  # 95 % allow 50 of each

@@ -1,4 +1,4 @@
-"""Was the generator the limit? And were shares fair?"""
+"""Checks whether the generator was the limit, and whether shares were fair."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def test_a_generator_that_keeps_up_is_not_the_limit() -> None:
         ({"available_bytes_min": GB // 2}, 0, "500 MB of memory left"),
     ],
 )
-def test_what_gave_out_is_said(told: dict[str, float], late: int, words: str) -> None:
+def test_the_exhausted_resource_is_named(told: dict[str, float], late: int, words: str) -> None:
     found = judge({"master": readings(), "w": readings(**told)}, arrivals(late))
     assert found.was_limit
     assert len(found.reasons) == 1
     assert words in found.reasons[0]
 
 
-def test_a_full_machine_is_told_but_is_no_proof() -> None:
+def test_a_full_machine_is_reported_but_is_no_proof() -> None:
     found = judge({"local": readings(machine_cpu_sum=59.0)}, None)
     assert not found.was_limit
     assert "all cores" in found.notes[0]
 
 
-def test_a_run_too_short_to_tell_says_nothing_of_the_cpu() -> None:
+def test_a_short_run_has_no_verdict_on_the_cpu() -> None:
     assert not judge({"local": readings(samples=4, busy=4)}, None).was_limit
     assert judge({"local": Readings(7)}, None).processes[0].cpu_mean is None
 
@@ -70,7 +70,7 @@ def counts(numbers: list[int], pairs: str = "a:b") -> dict[tuple[str, str], int]
     return {(pairs, f"n{k}"): number for k, number in enumerate(numbers)}
 
 
-def test_even_shares_are_fair_and_a_node_that_gets_nothing_is_seen() -> None:
+def test_even_shares_are_fair_and_a_node_without_jobs_is_found() -> None:
     fair = np.random.default_rng(1).multinomial(15_000, [1 / 1500] * 1500).tolist()
     pools = pools_of({}, counts(fair))
     assert pools is not None
@@ -83,7 +83,7 @@ def test_even_shares_are_fair_and_a_node_that_gets_nothing_is_seen() -> None:
     assert unfair.p_value < 0.001
 
 
-def test_too_few_jobs_a_node_tell_nothing() -> None:
+def test_too_few_jobs_a_node_are_unclear() -> None:
     pools = pools_of({}, counts([4, 5, 5]))
     assert pools is not None
     assert pools.groups[0].chi_square > 0
@@ -98,7 +98,7 @@ def test_nodes_of_different_pairs_are_not_compared() -> None:
     assert pools.degrees == 8
 
 
-def test_thousands_of_pools_and_nodes_stay_a_page() -> None:
+def test_thousands_of_pools_and_nodes_fit_on_a_page() -> None:
     seen = {f"p{k}:x": PoolFigures(pair=f"p{k}:x", nodes=k, slots=k, running_max=0, waiting_max=0) for k in range(1200)}
     pools = pools_of(seen, counts(list(range(3000))))
     assert pools is not None
@@ -107,7 +107,7 @@ def test_thousands_of_pools_and_nodes_stay_a_page() -> None:
     assert pools.groups[0].counts[0] == 2999
 
 
-def test_a_list_that_can_not_be_read_says_why() -> None:
+def test_an_unreadable_list_has_a_reason() -> None:
     pools = pools_of({}, {}, "GET /v1/pools answers 401")
     assert pools is not None
     assert pools.unreadable == "GET /v1/pools answers 401"

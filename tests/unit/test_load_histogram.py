@@ -1,4 +1,4 @@
-"""Latencies as counts: what is read back is what was put in, within the width of a bucket."""
+"""Latencies as counts: values are reproduced within the width of a bucket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxpool.loadtest.measuring._histogram import HIGHEST_US, Histogram
 
 VALUES = st.lists(st.integers(0, HIGHEST_US), min_size=1, max_size=200)
 ERRORS = {1: 0.08, 2: 0.008, 3: 0.001, 4: 0.0001}
-"""What HdrHistogram promises for so many digits, a little rounded up for the middle of a bucket."""
+"""The precision of HdrHistogram for `digits`, slightly rounded up for the middle of a bucket."""
 
 
 def histogram_of(values: list[int], digits: int = 3) -> Histogram:
@@ -24,7 +24,7 @@ def histogram_of(values: list[int], digits: int = 3) -> Histogram:
 
 
 @given(VALUES, st.sampled_from(sorted(ERRORS)), st.floats(0, 1))
-def test_a_quantile_is_that_of_the_values_within_the_digits(values: list[int], digits: int, share: float) -> None:
+def test_a_quantile_is_right_within_its_digits(values: list[int], digits: int, share: float) -> None:
     found = histogram_of(values, digits).quantiles_us([share])[0]
     exact = sorted(values)[max(1, math.ceil(share * len(values))) - 1]
     assert abs(found - exact) <= ERRORS[digits] * exact + 0.5
@@ -39,13 +39,13 @@ def test_count_mean_lowest_and_highest_are_exact(values: list[int]) -> None:
 
 
 @given(VALUES, VALUES)
-def test_two_together_are_one_of_all_values(first: list[int], second: list[int]) -> None:
+def test_a_merged_histogram_has_all_values(first: list[int], second: list[int]) -> None:
     both = Histogram.merged([histogram_of(first), histogram_of(second)], 3)
     assert both.packed() == histogram_of(first + second).packed()
 
 
 @given(VALUES)
-def test_what_was_packed_is_the_same_unpacked(values: list[int]) -> None:
+def test_packing_and_unpacking_are_inverse(values: list[int]) -> None:
     histogram = histogram_of(values)
     again = Histogram.unpacked(histogram.packed())
     assert again.packed() == histogram.packed()
@@ -61,29 +61,29 @@ def test_with_fewer_digits_it_is_nearly_the_same(values: list[int]) -> None:
     assert coarse.quantiles_us([0.5])[0] == pytest.approx(median, rel=0.009, abs=1)
 
 
-def test_a_long_tail_is_seen_as_numpy_sees_it() -> None:
+def test_a_long_tail_matches_numpy() -> None:
     values = np.random.default_rng(3).lognormal(9, 1.5, 49_999).astype(int).tolist()
     found = histogram_of(values).quantiles_us([0.5, 0.9, 0.99, 0.999])
     assert found == pytest.approx(np.percentile(values, [50, 90, 99, 99.9], method="inverted_cdf").tolist(), rel=0.001)
 
 
-def test_it_takes_memory_for_what_there_is_only() -> None:
+def test_empty_buckets_take_no_memory() -> None:
     histogram = histogram_of([5_000] * 1000 + [2_000_000])
     assert len(histogram.counts) == 2
 
 
-def test_nothing_has_no_mean_and_no_quantile() -> None:
+def test_an_empty_histogram_has_no_mean_and_no_quantile() -> None:
     assert math.isnan(Histogram().mean_us())
     assert math.isnan(Histogram().quantiles_us([0.5])[0])
 
 
-def test_what_is_out_of_range_counts_as_the_nearest() -> None:
+def test_values_out_of_range_count_as_the_nearest() -> None:
     histogram = histogram_of([-5, 2 * HIGHEST_US])
     assert (histogram.lowest_us, histogram.highest_us) == (0, HIGHEST_US)
 
 
 @pytest.mark.parametrize("numbers", [[], [3], [3, 0, 0, 0, 7], [9, 0, 0, 0]])
-def test_what_was_never_packed_is_refused(numbers: list[int]) -> None:
+def test_invalid_packed_data_are_rejected(numbers: list[int]) -> None:
     with pytest.raises(ValueError, match=r"histogram|digits"):
         Histogram.unpacked(numbers)
 

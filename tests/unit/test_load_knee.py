@@ -1,4 +1,4 @@
-"""The knee: found where a queue begins to grow, and never claimed where it was not seen."""
+"""The knee of a load: found where a queue begins to grow, and unclear where it was not reached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NODES = 20
 
 
 def windows_of(steps: list[tuple[int, float, float]], step_s: float = 20.0) -> list[Window]:
-    """Return the windows of a run in steps of (client users, latency in s, share that fails); two results a user."""
+    """Return the windows of a run with steps of (client users, latency in s, share of failures); two results a user."""
     tally, latencies = Tally(), Latencies()
     at_s = 2.0  # nodes come first, so that no step begins with a window
     latencies.users(at_s, NODES)
@@ -42,32 +42,32 @@ def test_the_knee_is_the_last_step_in_time() -> None:
     assert "20 client users" in knee_note(knee)
 
 
-def test_failures_are_too_much_too() -> None:
+def test_failures_end_the_search_too() -> None:
     steps = [(10, 0.1, 0), (20, 0.2, 0.3), (30, 0.2, 0)]
     assert found(steps).knee == 0
     assert not found(steps, failures_max=0.5).is_reached
 
 
-def test_a_knee_that_was_not_reached_is_unclear_and_says_what_to_do() -> None:
+def test_a_knee_that_was_not_reached_is_unclear_with_a_hint() -> None:
     check, why = knee_check(found([(10, 0.1, 0), (20, 0.2, 0)]))
     assert not check.clear
     assert why == "the knee is above 20 users: use a higher -u"
 
 
-def test_a_first_step_that_is_too_much_is_broken() -> None:
+def test_a_first_step_beyond_the_limit_is_broken() -> None:
     knee = found([(10, 2.0, 0), (20, 3.0, 0)])
     check, why = knee_check(knee)
     assert (check.ok, check.clear, check.figure, why) == (False, True, 0, "")
     assert "below the first" in knee_note(knee)
 
 
-def test_steps_too_short_for_a_whole_window_are_unclear() -> None:
+def test_steps_too_short_for_a_complete_window_are_unclear() -> None:
     check, why = knee_check(found([(10, 0.1, 0), (20, 0.2, 0)], step_s=4))
     assert not check.clear
     assert "longer --step-s" in why
 
 
-def test_what_comes_past_the_knee_does_not_count() -> None:
+def test_steps_past_the_knee_do_not_count() -> None:
     windows = windows_of([(10, 0.1, 0), (20, 0.2, 0), (30, 0.9, 0.5)])
     knee = knee_of(windows, standing=NODES, knee_ms=500, failures_max=0)
     kept = counted_until(windows, knee, NODES)

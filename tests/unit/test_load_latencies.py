@@ -1,4 +1,4 @@
-"""What processes of the generator count, put together: the same whoever counted, and bounded."""
+"""The counts of several processes of the generator, merged and bounded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voxpool.loadtest.measuring._what_became import jobs_of
 from voxpool.loadtest.report._records import Spread
 
 
-def test_what_two_workers_count_is_what_one_process_counts() -> None:
+def test_two_workers_count_the_same_as_one_process() -> None:
     alone, together = Latencies(), Latencies()
     one, first, second = Tally(), Tally(), Tally()
     for number in range(200):
@@ -30,7 +30,7 @@ def test_what_two_workers_count_is_what_one_process_counts() -> None:
     assert together.windows(20) == alone.windows(20)
 
 
-def test_what_was_taken_is_not_taken_twice() -> None:
+def test_counts_are_taken_once() -> None:
     tally, latencies = Tally(), Latencies()
     tally.request(1, "HTTP", "submit", 0.01)
     latencies.absorb(tally.take())
@@ -52,7 +52,7 @@ def test_a_failure_counts_with_its_reason_and_without_its_latency() -> None:
     assert (error.reason, error.count, error.first_s, error.last_s) == ("no_result", 2, 2, 8)
 
 
-def test_windows_stand_in_a_row_also_where_nothing_ended() -> None:
+def test_windows_are_contiguous_also_without_results() -> None:
     tally, latencies = Tally(), Latencies()
     tally.request(1, "WS", "result", 0.2)
     tally.request(17, "WS", "result", 0.4)
@@ -66,7 +66,7 @@ def test_windows_stand_in_a_row_also_where_nothing_ended() -> None:
     assert [len(window.operations) for window in windows] == [1, 0, 0, 1]
 
 
-def test_a_long_run_has_longer_windows_not_more_and_loses_no_count() -> None:
+def test_a_long_run_has_longer_windows_and_loses_no_count() -> None:
     tally, latencies = Tally(), Latencies(windows_max=8)
     seconds = 8 * 5 * int(WINDOW_S)
     for second in range(seconds):
@@ -105,7 +105,7 @@ def test_arrivals_and_jobs_of_all_processes_add_up_through_a_message() -> None:
     assert arrivals_of([ProcessReport(Readings(1))], 100) is None
 
 
-def test_what_became_of_the_jobs_is_told_by_the_reasons() -> None:
+def test_outcomes_of_jobs_are_derived_from_the_reasons() -> None:
     tally, latencies = Tally(), Latencies()
     for _ in range(10):
         tally.request(1, "WS", "submit", 0.01)

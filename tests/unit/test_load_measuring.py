@@ -1,4 +1,4 @@
-"""The part that measures, without Locust: requests come in by an event, workers' counts by their reports."""
+"""The measuring part, without Locust: requests arrive by an event, workers' counts by their reports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Hook:
 
 
 class Process:
-    """One of a run: its events, its part, and a clock that is set by hand."""
+    """A process of a run: its events, its part, and a manual clock."""
 
     def __init__(self, role: Role) -> None:
         self.events = SimpleNamespace(request=Hook(), report_to_master=Hook(), worker_report=Hook())
@@ -47,7 +47,7 @@ class Process:
         )
 
     def report(self) -> dict[str, Any]:
-        """Return what this worker tells its master."""
+        """Return the report of this worker to its master."""
         data: dict[str, Any] = {"user_count": 3}
         self.events.report_to_master.fire(client_id="w", data=data)
         return data
@@ -55,7 +55,7 @@ class Process:
 
 @pytest.fixture
 def started() -> Iterator[Any]:
-    """Makes processes of a run that has begun."""
+    """Makes processes of a started run."""
     made: list[Process] = []
     STATE.start()
 
@@ -71,7 +71,7 @@ def started() -> Iterator[Any]:
     STATE.start()
 
 
-def test_a_lone_process_counts_its_requests(started: Any) -> None:
+def test_a_single_process_counts_its_requests(started: Any) -> None:
     local = started("local")
     local.request(1)
     local.request(7, exception="no_result")
@@ -84,7 +84,7 @@ def test_a_lone_process_counts_its_requests(started: Any) -> None:
     assert figures.generator.processes[0].name == "local"
 
 
-def test_nothing_counts_before_the_start_and_a_new_test_begins_at_nothing(started: Any) -> None:
+def test_nothing_counts_before_the_start_and_a_new_test_begins_at_zero(started: Any) -> None:
     process = Process("local")
     process.request(1)
     assert process.measuring.figures().operations == []
@@ -95,7 +95,7 @@ def test_nothing_counts_before_the_start_and_a_new_test_begins_at_nothing(starte
     assert local.measuring.figures().operations == []
 
 
-def test_what_workers_tell_is_in_the_masters_figures_once(started: Any) -> None:
+def test_reports_of_workers_count_once_in_the_masters_figures(started: Any) -> None:
     master, first, second = started("master"), started("worker"), started("worker")
     first.request(1)
     first.counts.arrived(0.01, False)
@@ -134,7 +134,7 @@ def test_a_worker_of_another_version_leaves_a_run_without_a_pass(started: Any, t
     assert [process.name for process in master.measuring.figures().generator.processes] == ["master"]
 
 
-def test_the_time_of_the_run_ends_when_no_more_is_sent(started: Any) -> None:
+def test_the_time_of_the_run_ends_with_the_last_submit(started: Any) -> None:
     local = started("local")
     local.request(4)
     STATE.closed_s = 1005.0

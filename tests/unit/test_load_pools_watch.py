@@ -1,4 +1,4 @@
-"""The scheduler's own list of pools: all pages of it, the most of each pool, and why there is none."""
+"""The scheduler's list of pools: all pages, the maximum of each pool, and the reason for a missing list."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voxpool.loadtest.running._part import Context
 
 
 class Lists(ThreadingHTTPServer):
-    """A scheduler that knows its pools and nothing else: two a page."""
+    """A scheduler that only has the list of pools: two on a page."""
 
     daemon_threads = True
 
@@ -30,7 +30,7 @@ class Lists(ThreadingHTTPServer):
         self.asked = 0
         self.tokens: set[str | None] = set()
         self.running = [1, 4, 2]
-        """What the first pool has in turn; the last one stays."""
+        """The successive values of the first pool; the last one stays."""
 
     @property
     def url(self) -> str:
@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _pool(pair: str, running: int) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _pool(pair: str, running: int) -> dict[str, Any]:
 
 @pytest.fixture
 def lists() -> Iterator[Lists]:
-    """One that answers."""
+    """A running server of lists."""
     server = Lists()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -82,7 +82,7 @@ def watch_of(host: str) -> PoolsWatch:
     return PoolsWatch(context, first_s=0.01, every_s=0.01)
 
 
-def test_all_pages_are_read_and_the_most_is_kept(lists: Lists) -> None:
+def test_all_pages_are_read_and_the_maximum_is_kept(lists: Lists) -> None:
     watch = watch_of(lists.url)
     watch.start()
     wait_until(lambda: lists.asked >= 4)
@@ -93,7 +93,7 @@ def test_all_pages_are_read_and_the_most_is_kept(lists: Lists) -> None:
     assert lists.tokens == {"Bearer t0ken"}
 
 
-def test_a_refusal_is_told_unless_there_was_a_list_before(lists: Lists) -> None:
+def test_a_rejection_is_reported_unless_there_was_a_list_before(lists: Lists) -> None:
     lists.status = 403
     watch = watch_of(lists.url)
     watch.start()
@@ -109,7 +109,7 @@ def test_a_refusal_is_told_unless_there_was_a_list_before(lists: Lists) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"pools": [{"nodes": 1}]}', b"\xff"])
-def test_an_answer_that_is_no_list_is_told(lists: Lists, body: bytes) -> None:
+def test_an_answer_without_a_list_is_reported(lists: Lists, body: bytes) -> None:
     lists.body = body
     watch = watch_of(lists.url)
     watch.start()
@@ -118,7 +118,7 @@ def test_an_answer_that_is_no_list_is_told(lists: Lists, body: bytes) -> None:
     assert watch.unreadable.startswith("GET /v1/pools: ")
 
 
-def test_a_scheduler_that_is_not_there_is_told(lists: Lists) -> None:
+def test_a_missing_scheduler_is_in_the_reason(lists: Lists) -> None:
     watch = watch_of("http://127.0.0.1:1")
     watch.start()
     wait_until(lambda: watch.unreadable)

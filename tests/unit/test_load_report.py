@@ -1,4 +1,4 @@
-"""The report of a load run: what is written is what is read, and its page needs nothing else and trusts nothing."""
+"""The report of a load run: it is read as written, and its page needs no other file and escapes all texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVIL = "<script>alert('x')</script>"
 
 @pytest.fixture(scope="module")
 def report() -> LoadReport:
-    """Return one with everything in it."""
+    """Return a report with every part."""
     return load_report(1, rate_per_s=20, lasts_s=60, failing=0.05, bytes_a_job=200)
 
 
@@ -29,7 +29,7 @@ def test_a_written_report_can_be_read(report: LoadReport, tmp_path: Path) -> Non
     assert read_report(tmp_path) == report
 
 
-def test_any_program_can_read_it(report: LoadReport) -> None:
+def test_the_report_is_plain_json(report: LoadReport) -> None:
     plain = msgspec.json.decode(encoded(report))
     assert plain["report"] == "load"
     assert {"verdict", "exit_code", "checks", "options", "versions"} <= set(plain)
@@ -55,7 +55,7 @@ def test_a_figure_that_is_not_a_number_is_null(report: LoadReport) -> None:
         (b"\xff\xfe", "no JSON"),
     ],
 )
-def test_what_is_no_report_is_refused_with_its_name(text: bytes, words: str, tmp_path: Path) -> None:
+def test_an_invalid_report_is_rejected_by_name(text: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(text)
     with pytest.raises(ConfigError, match=re.escape(str(tmp_path / "a.json"))) as refused:
         read_report(tmp_path / "a.json")
@@ -83,7 +83,7 @@ def test_the_page_shows_everything_and_loads_nothing(report: LoadReport) -> None
     assert "@import" not in page
 
 
-def test_the_page_escapes_what_comes_from_outside(report: LoadReport) -> None:
+def test_the_page_escapes_foreign_texts(report: LoadReport) -> None:
     evil = msgspec.structs.replace(
         report,
         host=EVIL,

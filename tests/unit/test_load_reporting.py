@@ -1,4 +1,4 @@
-"""A report is made of what the parts have measured; it holds no secret, and says what to know of the load itself."""
+"""The report is made of the parts' measurements; it contains no secret, and states the limits of the load."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = "hunter2"
 
 
 def composed(**changed: Any) -> LoadReport:
-    """Return the report of a run with the figures of one that never was."""
+    """Return the report of a run with invented figures."""
     made = load_report(1, lasts_s=30)
     figures = SimpleNamespace(
         **{
@@ -47,7 +47,7 @@ def composed(**changed: Any) -> LoadReport:
     )  # fmt: skip
 
 
-def test_it_has_what_was_measured_and_what_was_judged(tmp_path: Path) -> None:
+def test_the_report_has_measurements_and_verdict(tmp_path: Path) -> None:
     report = composed()
     written = write_report(report, tmp_path / "run" / "1")
     assert [path.name for path in written] == ["report.json", "report.html"]
@@ -59,7 +59,7 @@ def test_it_has_what_was_measured_and_what_was_judged(tmp_path: Path) -> None:
     assert (report.options["num_users"], report.options["slots"]) == (50, 2)
 
 
-def test_no_secret_is_in_it(tmp_path: Path) -> None:
+def test_the_report_has_no_secret(tmp_path: Path) -> None:
     report = composed()
     write_report(report, tmp_path)
     for name in ("report.json", "report.html"):
@@ -69,7 +69,7 @@ def test_no_secret_is_in_it(tmp_path: Path) -> None:
     assert SECRET.encode() not in encoded(report)
 
 
-def test_a_load_that_was_not_what_was_asked_for_is_noted() -> None:
+def test_a_load_that_differs_from_the_request_is_noted() -> None:
     assert all("not sent" not in note for note in composed(arrivals=None).notes)
     arrivals = Arrivals(intended=1000, sent=900, late=0, dropped=100, late_ms=100)
     generator = Generator(was_limit=True, reasons=["its core was full"], notes=["all cores were busy"])
@@ -82,15 +82,15 @@ def test_a_load_that_was_not_what_was_asked_for_is_noted() -> None:
     assert notes[3].startswith("100 of 1,000 arrivals were not sent")
 
 
-def test_all_fields_of_an_older_report_that_are_missing_have_defaults() -> None:
-    """A report of today is read by a later version, too, as fields are only added; those without default are these."""
+def test_missing_fields_of_an_older_report_have_defaults() -> None:
+    """A later version reads today's reports, as fields are only added; the fields without a default are these."""
     needed = {field.name for field in msgspec.structs.fields(LoadReport) if field.required}
     assert needed == {
         "verdict", "exit_code", "why", "host", "started", "duration_s", "ended_by", "options", "versions", "generator",
     }  # fmt: skip
 
 
-def test_a_folder_that_can_not_be_written_to_is_refused_before_the_load(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_refused_before_the_load(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "taken" / "report.html").mkdir(parents=True)
     for folder, words in (

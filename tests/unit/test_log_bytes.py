@@ -1,4 +1,4 @@
-"""How much a job may write: a real dispatcher, the longest ids, nodes that fail or refuse as often as they may."""
+"""The log volume of a job: a real dispatcher, the longest ids, nodes that fail or refuse as often as possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voxpool.scheduler.telemetry.logs.observer import ATTEMPTS_TOLD, LogObserver
 
 LINES_MAX = 2 + 2 * ATTEMPTS_TOLD
 LINE_BYTES = 400
-"""A line about a job with ids of 64 characters and a trace."""
+"""Bytes of a line about a job with ids of 64 characters and a trace."""
 PLAIN_BYTES_MAX = 700
 LONG = "x" * 60
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -57,7 +57,7 @@ async def test_a_job_that_fails_at_every_node_stays_within_the_bound() -> None:
 
 
 async def test_any_number_of_busy_nodes_writes_no_more_than_the_bound() -> None:
-    """A busy answer is not counted among the redispatches: only time bounds them, and here it stands still."""
+    """A busy answer is not counted as a redispatch: only time bounds them, and here it does not pass."""
     rig = LoggedRig()
     nodes = {f"{LONG}-{number:03d}": (await rig.node(f"{LONG}-{number:03d}"))[0] for number in range(50)}
     job = await rig.submit(session_id=LONG)

@@ -1,4 +1,4 @@
-"""Code and catalogue say the same of every event and of every field; docs/events.md is generated from the catalogue."""
+"""Code and catalogue have the same events and fields; docs/events.md is generated from the catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_code_and_catalogue_agree_on_events_and_fields() -> None:
     assert differences(written, catalogue(), FIELDS) == []
 
 
-def test_the_catalogue_says_what_each_event_means() -> None:
+def test_the_catalogue_has_the_meaning_of_each_event() -> None:
     assert all(event.meaning and event.level in LEVELS.values() for event in Event)
     assert len({event.value for event in Event}) == len(Event)
 
@@ -41,7 +41,7 @@ def test_a_planted_difference_is_found() -> None:
     assert differences({**written, "E": set()}, agreed, {"x", "y", "**"}) == ["E: is written, and not in the catalogue"]
 
 
-def test_a_strange_line_is_found() -> None:
+def test_an_unknown_line_is_found() -> None:
     good = {"ts": "", "level": "info", "event": "job_submitted", "job_id": "j"}
     assert strange_lines([good]) == []
     assert strange_lines([{**good, "audio": "UklGRg=="}]) == ["job_submitted at info: ['audio']"]
@@ -50,7 +50,7 @@ def test_a_strange_line_is_found() -> None:
     assert strange_lines([{"event": "job_submitted"}]) == ["begins with ('event',)"]
 
 
-def test_a_payload_is_found_in_each_form() -> None:
+def test_a_payload_is_found_in_each_encoding() -> None:
     import base64
 
     for log in (

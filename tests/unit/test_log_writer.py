@@ -1,4 +1,4 @@
-"""The writer of log lines on real pipes and files: it never waits, drops what doesn't fit, counts it and says so."""
+"""The writer of log lines on real pipes and files: it never blocks; it drops and reports lines that do not fit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def told(lines: int) -> bytes:
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """Read end, write end."""
+    """Yield read end and write end."""
     ends = os.pipe()
     yield ends
     for end in ends:
@@ -38,13 +38,13 @@ def read(descriptor: int, until: bytes) -> list[bytes]:
 
 
 def fill(descriptor: int) -> int:
-    """Write one line that takes all the room of the pipe; return its length without the break."""
+    """Write one line that fills the pipe; return its length without the line break."""
     size: int = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
     assert os.write(descriptor, b"-" * (size - 1) + b"\n") == size
     return size - 1
 
 
-def test_lines_come_in_their_order(pipe: tuple[int, int]) -> None:
+def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
     writer = LogWriter(pipe[1], 10**6, told)
     for number in range(5000):
         writer.write(LINE % number)
@@ -52,8 +52,8 @@ def test_lines_come_in_their_order(pipe: tuple[int, int]) -> None:
     assert writer.close()
 
 
-def test_lines_that_dont_fit_are_dropped_and_told_of_in_their_place(pipe: tuple[int, int]) -> None:
-    filled = fill(pipe[1])  # else the thread may empty the buffer while the lines come, as often as it gets its turn
+def test_lines_that_do_not_fit_are_dropped_and_reported_in_their_place(pipe: tuple[int, int]) -> None:
+    filled = fill(pipe[1])  # otherwise the thread may empty the buffer while the lines are written
     writer = LogWriter(pipe[1], 20_000, told)
     for number in range(5000):
         writer.write(LINE % number)
@@ -66,7 +66,7 @@ def test_lines_that_dont_fit_are_dropped_and_told_of_in_their_place(pipe: tuple[
     assert writer.close()
 
 
-def test_close_writes_what_waits_and_leaves_no_thread(pipe: tuple[int, int]) -> None:
+def test_close_writes_waiting_lines_and_leaves_no_thread(pipe: tuple[int, int]) -> None:
     writer = LogWriter(pipe[1], 10**6, told)
     for number in range(300):
         writer.write(LINE % number)
@@ -83,7 +83,7 @@ def test_close_does_not_wait_for_a_reader_that_never_comes(pipe: tuple[int, int]
     assert not [thread for thread in threading.enumerate() if thread.name == "log writer"]
 
 
-def test_a_reader_that_has_gone_costs_lines_only() -> None:
+def test_a_closed_pipe_costs_lines_only() -> None:
     reader, end = os.pipe()
     writer = LogWriter(end, 10**6, told)
     os.close(reader)
@@ -96,7 +96,7 @@ def test_a_reader_that_has_gone_costs_lines_only() -> None:
 
 
 def test_a_full_disk_costs_lines_that_are_counted_when_there_is_room_again(tmp_path: Path) -> None:
-    """/dev/full stands for the disk that is full; then the same descriptor number is a good file."""
+    """/dev/full stands for a full disk; then the same descriptor number is a good file."""
     full = os.open("/dev/full", os.O_WRONLY)
     writer = LogWriter(full, 10**6, told)
     for number in range(10):
@@ -113,8 +113,8 @@ def test_a_full_disk_costs_lines_that_are_counted_when_there_is_room_again(tmp_p
     os.close(good)
 
 
-def test_a_descriptor_that_is_redirected_meanwhile_loses_nothing(tmp_path: Path) -> None:
-    """The reader of the allocators points stderr elsewhere for a moment; the writer has a descriptor of its own."""
+def test_a_redirected_descriptor_loses_nothing(tmp_path: Path) -> None:
+    """The reader of the allocators redirects stderr for a moment; the writer has its own descriptor."""
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     writer = LogWriter(log, 10**6, told)
     elsewhere = os.open(tmp_path / "elsewhere", os.O_WRONLY | os.O_CREAT)

@@ -24,13 +24,13 @@ SECRET = b"these bytes are somebody's voice"
 
 
 def job(**fields: Any) -> Job:
-    """A job with audio and output that no log line may carry."""
+    """A job with audio and output that no log line may contain."""
     fields = {"sequence": 1, "output": "what was said", **fields}
     return Job("j-1", "r-1", "s-1", "zh:en", submitted_ms=5, audio=SECRET, audio_bytes=len(SECRET), **fields)
 
 
 def lines(stream: io.BytesIO) -> list[dict[str, Any]]:
-    """The lines that were written."""
+    """Return the written lines."""
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
@@ -50,7 +50,7 @@ def test_events_below_the_level_are_not_written() -> None:
     assert [line["event"] for line in lines(stream)] == ["store_failed"]
 
 
-def test_on_a_terminal_it_is_text() -> None:
+def test_on_a_terminal_lines_are_text() -> None:
     stream = io.BytesIO()
     open_log(stream, HandClock(0), pretty=True)(Event.STORE_FAILED, error="gone")
     assert b"store_failed" in stream.getvalue() and not stream.getvalue().startswith(b"{")
@@ -66,7 +66,7 @@ def test_long_texts_are_cut_between_two_characters() -> None:
     assert cut("aé", 2) == "a" and cut_front("éa", 2) == "a" and cut("\udc80", 9) == "?"
 
 
-def test_a_line_is_bounded_whatever_is_in_it() -> None:
+def test_a_line_is_bounded_with_any_content() -> None:
     """Control characters take six bytes in JSON, and a list may be long."""
     stream = io.BytesIO()
     log = open_log(stream, HandClock(0))
@@ -76,13 +76,13 @@ def test_a_line_is_bounded_whatever_is_in_it() -> None:
     assert lines(stream)[0]["message"] == "\0" * 100 and len(lines(stream)[1]["pairs"]) <= 16
 
 
-def test_what_is_neither_text_nor_number_is_named_not_shown() -> None:
+def test_other_values_are_replaced_by_their_type() -> None:
     stream = io.BytesIO()
     open_log(stream, HandClock(0))(Event.STORE_FAILED, error=SECRET)
     assert lines(stream)[0]["error"] == "<bytes>"
 
 
-def test_an_event_that_peers_cause_is_limited_and_what_is_left_out_is_counted() -> None:
+def test_events_caused_by_peers_are_limited_and_dropped_ones_counted() -> None:
     stream, clock = io.BytesIO(), HandClock(1000)
     log = open_log(stream, clock)
     for _ in range(1000):
@@ -97,7 +97,7 @@ def test_an_event_that_peers_cause_is_limited_and_what_is_left_out_is_counted() 
 
 
 @pytest.mark.parametrize(("sample", "told"), [(1, [0, 1, 2, 3]), (2, [0, 2]), (0, [])])
-def test_a_sampled_job_is_told_whole_and_of_the_others_only_what_is_wrong(sample: int, told: list[int]) -> None:
+def test_sampled_jobs_are_logged_completely_and_others_only_on_errors(sample: int, told: list[int]) -> None:
     stream = io.BytesIO()
     observer = LogObserver(open_log(stream, HandClock(0), level="debug"), sample)
     node = Node("n-1", "p-1", ("zh:en",), 2, Link(), 0)
@@ -114,14 +114,14 @@ def test_a_sampled_job_is_told_whole_and_of_the_others_only_what_is_wrong(sample
     assert [line["event"] for line in lines(stream)[-2:]] == ["job_redispatched", "job_ended"]
 
 
-def test_a_reason_that_is_no_word_is_not_written() -> None:
-    """A node may say anything for a reason, what it heard even."""
+def test_a_reason_with_free_text_is_not_written() -> None:
+    """A node may send any text as a reason, even its input."""
     assert word("engine_error") == "engine_error" and word("") == ""
     assert word("the man said: come") == word("音") == word("x" * 65) == "unworded"
 
 
-def test_the_observer_tells_everything_and_gives_nothing_away() -> None:
-    """Every method of Observer is called; each line is an event, and none carries what was said."""
+def test_the_observer_logs_every_event_without_payload() -> None:
+    """Every method of Observer is called; each line is an event, and none contains the payload."""
     stream = io.BytesIO()
     observer = LogObserver(open_log(stream, HandClock(0), level="debug"))
     node = Node("n-1", "p-1", ("zh:en",), 2, Link(), 0)
@@ -151,7 +151,7 @@ def test_the_observer_tells_everything_and_gives_nothing_away() -> None:
     assert written[6]["total_ms"] == 20 and written[6]["state"] == "completed"
 
 
-def test_words_of_the_http_server_become_events() -> None:
+def test_messages_of_the_http_server_become_events() -> None:
     stream = io.BytesIO()
     logger = logging.Logger("uvicorn.error")
     logger.addHandler(StandardLogging(open_log(stream, HandClock(0))))
@@ -162,7 +162,7 @@ def test_words_of_the_http_server_become_events() -> None:
     ]
 
 
-def test_a_fan_out_tells_all_who_listen() -> None:
+def test_a_fan_out_calls_all_observers() -> None:
     told: list[str] = []
 
     class First(Observer):
@@ -184,5 +184,5 @@ def test_a_fan_out_tells_all_who_listen() -> None:
 
 
 @pytest.mark.parametrize("level", list(LEVELS))
-def test_each_level_can_be_asked_for(level: str) -> None:
+def test_each_level_can_be_set(level: str) -> None:
     assert open_log(io.BytesIO(), HandClock(0), level).level == LEVELS[level]

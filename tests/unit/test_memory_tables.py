@@ -1,4 +1,4 @@
-"""The tables of a scheduler in its memory report: each is found, and the history of the dashboard has its bound."""
+"""The tables of a scheduler in its memory report: each one is found, and the dashboard's history has its bound."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from voxpool.scheduler.telemetry.dashboard.history import QUANTILE_WINDOW_S, SEC
 from voxpool.sim.observing.census import entries
 
 
-async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() -> None:
-    """The full walk (of the simulation) looks at each entry; what it finds beyond the tables is inside of records."""
+async def test_every_container_of_a_full_walk_is_among_the_tables() -> None:
+    """The full walk (of the simulation) visits each entry; other containers that it finds are inside records."""
     rig = Rig()
     node, _ = await rig.node("n-1", ["zh:en"], slots=2)
     for number in range(5):
@@ -33,8 +33,8 @@ async def test_every_container_that_a_full_walk_finds_stands_among_the_tables() 
 
 
 @pytest.mark.parametrize("jobs_a_second", [0, 20, 250])
-def test_what_a_record_of_the_history_takes_is_what_it_declares(jobs_a_second: int) -> None:
-    """A history that fills grows by what it declares."""
+def test_the_declared_size_of_a_history_record_is_right(jobs_a_second: int) -> None:
+    """A history that fills grows by its declared size."""
     clock, chance, meter = HandClock(1_000_000), random.Random(7), AllocatedBytes(collect=True)
     history = DashboardHistory(clock)
     before = meter.read().allocated
@@ -56,13 +56,13 @@ def test_what_a_record_of_the_history_takes_is_what_it_declares(jobs_a_second: i
 
 
 def history_job(now_ms: int, served_ms: int) -> Job:
-    """A job that completed now."""
+    """Return a job that completed now."""
     job = Job("j", "r", "s", "a:b", 0, now_ms - served_ms, None, 0)
     job.state, job.dispatched_ms, job.ended_ms = COMPLETED, now_ms - served_ms, now_ms
     return job
 
 
-async def test_the_history_is_among_the_tables_of_the_scheduler_under_the_name_that_it_declares() -> None:
+async def test_the_history_is_among_the_tables_under_its_declared_name() -> None:
     history = DashboardHistory(HandClock(1_000_000))
     tables = find_tables({"dashboard": history}, ["voxpool.scheduler"])
     declared = {name.removeprefix("table ") for name in history.bounds("dashboard") if name.startswith("table ")}

@@ -1,4 +1,4 @@
-"""Each metric changes when it should, by what the dispatcher itself does; and none grows without end."""
+"""Each metric changes with the dispatcher's actions, and the number of series is bounded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voxpool.scheduler.telemetry.metrics.labels import LATELY_MS, PAIRS_MAX, Pai
 from voxpool.scheduler.telemetry.metrics.loop_lag import LoopLag
 from voxpool.scheduler.telemetry.metrics.store_census import StoreCensus
 
-# The list of the interface: names that other people's dashboards rely on.
+# The documented names: users' dashboards rely on them.
 NAMES = {
     "jobs_submitted_total",
     "jobs_ended_total",
@@ -82,7 +82,7 @@ async def test_a_job_from_its_submit_to_its_removal() -> None:
 
     rig.clock.ms += 1_000_000
     rig.core.retention.run_once()
-    rig.meters.observer.swept(1, 2.0)  # run_forever tells that
+    rig.meters.observer.swept(1, 2.0)  # run_forever counts it
     assert await rig.value("jobs_resident", state="completed") == 0
     assert await rig.value("jobs_resident_bytes") == 0
     assert await rig.value("cleanup_removed_total") == 1
@@ -99,7 +99,7 @@ async def test_resident_jobs_are_those_of_the_table_also_past_finished_max() -> 
     assert await rig.value("jobs_ended_total", pair="other", state="cancelled", reason="cancelled") == 7
 
 
-async def test_attempts_that_are_given_up_and_answers_that_come_late() -> None:
+async def test_abandoned_attempts_and_late_answers() -> None:
     rig = MeteredRig()
     node, _ = await rig.node("ann")
     job = await rig.submit(backoff_ms=0)
@@ -113,13 +113,13 @@ async def test_attempts_that_are_given_up_and_answers_that_come_late() -> None:
     assert await rig.value("redispatches_total", reason="other") == 1
 
 
-async def test_an_allocation_of_a_node_that_is_not_here_is_void() -> None:
+async def test_an_allocation_of_an_unknown_node_is_stale() -> None:
     rig = MeteredRig()
     rig.meters.observer.stale_allocation(make_job(1), "ann", "old")
     assert await rig.value("dispatches_total", result="stale") == 1
 
 
-async def test_refused_submits() -> None:
+async def test_rejected_submits() -> None:
     rig = MeteredRig(Settings(jobs_max=1))
     await rig.submit()
     with pytest.raises(Rejected):
@@ -127,7 +127,7 @@ async def test_refused_submits() -> None:
     assert await rig.value("jobs_rejected_total", reason="jobs_max") == 1
 
 
-async def test_peers_that_are_cut_off_and_connections_that_are_not_let_in() -> None:
+async def test_closed_peers_and_rejected_connections() -> None:
     rig = MeteredRig()
     rig.meters.observer.peer_aborted("peer", "takes_nothing")
     rig.meters.observer.connection_refused("peer", "stopping")
@@ -174,7 +174,7 @@ async def test_a_flush_is_timed_for_each_kind_of_script_in_it() -> None:
 @pytest.mark.parametrize(
     ("error", "counted"), [(StoreUnavailable("gone"), {"release_job", "select_node"}), (ScriptFailed("x"), None)]
 )
-async def test_flushes_that_fail_are_errors_of_their_scripts(error: Exception, counted: set[str] | None) -> None:
+async def test_failed_flushes_are_errors_of_their_scripts(error: Exception, counted: set[str] | None) -> None:
     rig = MeteredRig()
 
     async def fail(calls: Sequence[ScriptCall]) -> list[list[str]]:
@@ -190,13 +190,13 @@ async def test_flushes_that_fail_are_errors_of_their_scripts(error: Exception, c
     assert await rig.value("store_failures_total", meaning="not_now" if counted else "broken") == 1
 
 
-def test_the_runner_passes_the_restarts_of_the_store_on() -> None:
+def test_the_runner_reports_restarts_of_the_store() -> None:
     rig = MeteredRig()
     rig.store.restarts = 2
     assert rig.meters.runner.restarts == 2
 
 
-async def test_store_keys_are_gone_while_the_store_does_not_answer() -> None:
+async def test_store_keys_are_missing_while_the_store_does_not_answer() -> None:
     rig = MeteredRig()
     await rig.node("ann")
     answers: list[dict[str, int] | Exception] = [rig.store.census(), StoreUnavailable("gone")]
@@ -233,14 +233,14 @@ async def test_the_roles_measure_by_themselves_and_stop() -> None:
     assert not [task for task in asyncio.all_tasks() if task.get_name() in ("loop lag", "store census")]
 
 
-async def test_a_loop_that_stands_still_is_lag() -> None:
+async def test_a_blocked_loop_is_lag() -> None:
     registry = CollectorRegistry()
     await LoopLag(registry, Stopwatch(step_s=1.0)).run_once()
     assert parsed(generate_latest(registry).decode())[("voxpool_loop_lag_seconds_sum", ())] == 0.75
 
 
-async def test_many_jobs_nodes_and_pairs_make_a_bounded_number_of_series() -> None:
-    """10,000 jobs of 300 pairs on 1,000 nodes with reasons of their own; later ones add no series at all."""
+async def test_the_number_of_series_is_bounded_for_many_jobs_nodes_and_pairs() -> None:
+    """There are 10,000 jobs of 300 pairs on 1,000 nodes with different reasons; later ones add no series."""
     rig = MeteredRig(Settings(retention_s=0))
     observer = rig.meters.observer
     await asyncio.gather(*(rig.node(f"node-{n}", [f"p{n % 300}:en", f"p{(n + 1) % 300}:en"]) for n in range(1000)))
@@ -279,20 +279,20 @@ async def test_many_jobs_nodes_and_pairs_make_a_bounded_number_of_series() -> No
         ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics-text; version=1.0.0"),
     ],
 )
-async def test_the_text_is_of_the_kind_that_was_asked_for(accept: str, media_type: str) -> None:
+async def test_the_text_has_the_requested_format(accept: str, media_type: str) -> None:
     rig = MeteredRig()
     text, said = await rig.exporter.scrape(accept)
     assert said.startswith(media_type)
     assert text.endswith(b"# EOF\n") == said.startswith("application/openmetrics")
 
 
-async def test_scrapes_at_the_same_time_all_get_the_whole() -> None:
+async def test_simultaneous_scrapes_are_complete() -> None:
     rig = MeteredRig()
     texts = await asyncio.gather(*(rig.text() for _ in range(5)))
     assert len({frozenset(parsed(text)) for text in texts}) == 1
 
 
-def test_a_label_goes_to_pairs_that_nodes_serve_and_back_when_none_did_for_long() -> None:
+def test_served_pairs_have_a_label_until_no_node_has_served_them_for_long() -> None:
     now_ms = [0]
     forgotten: list[str] = []
     labels = PairLabels(lambda: now_ms[0], forgotten.append)

@@ -1,4 +1,4 @@
-"""The life of a node: registers, beats, rests, drains, leaves, comes back; and what becomes of its jobs."""
+"""A node from register to end: heartbeats, rests, drains, reconnects; and its jobs."""
 
 import asyncio
 import gc
@@ -14,13 +14,13 @@ from voxpool.scheduler.errors import NodeRefused
 from voxpool.scheduler.protocol.messages import CancelAttempt, Register, Registered, Reregister
 
 
-async def test_a_node_is_told_its_generation_and_how_often_to_beat() -> None:
+async def test_a_node_gets_its_generation_and_heartbeat_interval() -> None:
     rig = Rig()
     node, link = await rig.node("n1")
     assert link.sent == [Registered(node.generation, 15_000, 45_000)]
 
 
-async def test_a_closed_connection_gives_its_jobs_to_another_node_at_once() -> None:
+async def test_the_jobs_of_a_closed_connection_go_to_another_node_at_once() -> None:
     """R5."""
     rig = Rig()
     dying, _ = await rig.node("n1")
@@ -34,7 +34,7 @@ async def test_a_closed_connection_gives_its_jobs_to_another_node_at_once() -> N
 
 
 async def test_a_closed_connection_is_released_at_once() -> None:
-    """The record of its node may stay until the lease would have ended; what hangs on the link is 20 kB."""
+    """The node's record may stay until the end of its lease; the objects of the connection are 20 kB."""
     rig = Rig()
     await rig.node("n1")
     node, link = await rig.node("n2")
@@ -46,7 +46,7 @@ async def test_a_closed_connection_is_released_at_once() -> None:
     assert held() is None and not await node.link.probe()
 
 
-async def test_a_silent_node_loses_its_jobs_at_the_end_of_its_lease_and_is_told() -> None:
+async def test_a_silent_node_loses_its_jobs_at_the_end_of_its_lease_and_is_informed() -> None:
     rig = Rig()
     _, link = await rig.node("n1")
     job = await rig.submit()
@@ -58,8 +58,8 @@ async def test_a_silent_node_loses_its_jobs_at_the_end_of_its_lease_and_is_told(
     assert link.of_kind(Reregister) == [Reregister("lease_ended")]
 
 
-async def test_a_node_that_slept_past_its_lease_works_again_one_beat_later() -> None:
-    """R6: it is told to register, and not refused for ever."""
+async def test_a_node_that_slept_past_its_lease_works_again_one_heartbeat_later() -> None:
+    """R6: it must register again, and is not refused for ever."""
     rig = Rig()
     node, link = await rig.node("n1")
     await rig.pass_time(46)
@@ -70,7 +70,7 @@ async def test_a_node_that_slept_past_its_lease_works_again_one_beat_later() -> 
     assert job.state == DISPATCHED
 
 
-async def test_a_beat_renews_the_lease() -> None:
+async def test_a_heartbeat_renews_the_lease() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
     for _ in range(10):
@@ -94,7 +94,7 @@ async def test_the_end_of_an_old_connection_does_not_touch_the_new_one() -> None
     assert job.state == COMPLETED
 
 
-async def test_a_reconnect_keeps_what_runs_and_gives_back_what_does_not() -> None:
+async def test_a_reconnect_keeps_running_jobs_and_gives_back_the_others() -> None:
     rig = Rig()
     await rig.node("n1", slots=2)
     kept, lost = await rig.submit(), await rig.submit()
@@ -105,7 +105,7 @@ async def test_a_reconnect_keeps_what_runs_and_gives_back_what_does_not() -> Non
     assert rig.store.census()["reservations"] == 2
 
 
-async def test_a_second_process_under_a_living_name_is_refused_and_disturbs_nothing() -> None:
+async def test_a_second_process_under_a_name_in_use_is_refused_without_effect() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
     job = await rig.submit()
@@ -134,8 +134,8 @@ async def test_the_name_of_a_dead_schedulers_node_can_be_taken() -> None:
     assert node.registered and (await rig.submit()).state == DISPATCHED
 
 
-async def test_nothing_is_sent_on_the_strength_of_a_dead_schedulers_node() -> None:
-    """R22: the allocation is stale, the ghost goes, and the job finds the living node."""
+async def test_no_job_is_sent_to_a_dead_schedulers_node() -> None:
+    """R22: the allocation is stale, the old record is removed, and the job finds the live node."""
     rig = Rig()
     ghost = register_node(rig.clock.ms, 45_000, "ghost", "dead-1", "p0", 5, "", ["zh:en"], "", [])
     await rig.store.run([ghost])
@@ -158,8 +158,8 @@ async def test_the_leftovers_of_a_dead_scheduler_leave_the_store_after_one_lease
     assert rig.store.census() == dict.fromkeys(rig.store.census(), 0)
 
 
-async def test_a_store_that_lost_everything_has_its_nodes_back_after_one_beat() -> None:
-    """R6, second half: the nodes need not even notice."""
+async def test_a_store_without_its_data_has_its_nodes_again_after_one_heartbeat() -> None:
+    """R6, second half: the nodes do not notice."""
     rig = Rig()
     nodes = [(await rig.node(f"n{i}"))[0] for i in range(5)]
     job = await rig.submit()
@@ -170,26 +170,26 @@ async def test_a_store_that_lost_everything_has_its_nodes_back_after_one_beat() 
     assert [job.state for job in [await rig.submit() for _ in range(5)]] == [DISPATCHED] * 4 + [WAITING]
 
 
-async def test_an_assign_that_two_beats_do_not_name_got_lost() -> None:
+async def test_an_assign_missing_from_two_heartbeats_is_lost() -> None:
     rig = Rig()
     node, link = await rig.node("n1")
     job = await rig.submit()
     await rig.node("n2")
     await rig.beat(node, running=[])
-    assert job.node_id == "n1"  # the beat may have crossed the assign
+    assert job.node_id == "n1"  # the heartbeat may have crossed the assign
     await rig.beat(node, running=[])
     assert (job.node_id, rig.counts.of["redispatched:assign_lost"]) == ("n2", 1)
-    assert link.sent[-1] == CancelAttempt(job.job_id, 1)  # should it only have been slow
+    assert link.sent[-1] == CancelAttempt(job.job_id, 1)  # in case it was only slow
 
 
-async def test_an_attempt_that_a_beat_names_and_nobody_owns_is_cancelled() -> None:
+async def test_an_attempt_without_owner_in_a_heartbeat_is_cancelled() -> None:
     rig = Rig()
     node, link = await rig.node("n1")
     await rig.beat(node, running=[("old-job", 7)])
     assert CancelAttempt("old-job", 7) in link.sent
 
 
-async def test_a_busy_node_rests_until_its_next_beat_and_the_job_does_not_count_it() -> None:
+async def test_a_busy_node_rests_until_its_next_heartbeat_and_the_attempt_does_not_count() -> None:
     """R24."""
     rig = Rig()
     node, link = await rig.node("n1")
@@ -223,7 +223,7 @@ async def test_a_job_that_meets_only_busy_nodes_fails_at_its_waiting_timeout() -
 
 
 async def test_a_node_that_fails_five_jobs_in_a_row_rests() -> None:
-    """C8."""
+    """Defect C8."""
     rig = Rig()
     node, _ = await rig.node("n1")
     for _ in range(5):
@@ -231,7 +231,7 @@ async def test_a_node_that_fails_five_jobs_in_a_row_rests() -> None:
     job = await rig.submit(timeout_ms=60_000)
     assert job.state == WAITING and node.rest_until_ms
     await rig.beat(node)
-    assert job.state == WAITING  # this rest is not over at a beat
+    assert job.state == WAITING  # this rest does not end with a heartbeat
     await rig.pass_time(9)
     good, _ = await rig.node("n2")
     assert job.node_id == "n2"
@@ -241,7 +241,7 @@ async def test_a_node_that_fails_five_jobs_in_a_row_rests() -> None:
     assert not node.rest_until_ms
 
 
-async def test_a_draining_node_keeps_what_it_has_and_gets_nothing_new() -> None:
+async def test_a_draining_node_keeps_its_jobs_and_gets_no_new_ones() -> None:
     rig = Rig()
     node, _ = await rig.node("n1", slots=2)
     first = await rig.submit()
@@ -262,7 +262,7 @@ async def test_a_drain_survives_a_reconnect_of_the_same_process() -> None:
     assert (await rig.submit()).state == WAITING
 
 
-async def test_fewer_pairs_at_a_new_register_are_the_only_ones_served() -> None:
+async def test_a_new_register_with_fewer_pairs_replaces_the_old_pairs() -> None:
     """R14."""
     rig = Rig()
     await rig.node("n1", pairs=["zh:en", "en:zh"])
@@ -284,10 +284,10 @@ async def test_fewer_slots_evict_nothing_and_allocate_nothing_until_there_is_roo
     assert waits.state == DISPATCHED
 
 
-async def test_after_a_stall_of_the_scheduler_no_lease_ends_for_one_beat() -> None:
+async def test_after_a_stall_of_the_scheduler_no_lease_ends_for_one_heartbeat() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
-    rig.clock.ms += 100_000  # the process stood still; the beats are still in the sockets
+    rig.clock.ms += 100_000  # the process was stalled; the heartbeats are still in the sockets
     rig.core.leases.run_once()
     assert node.connected
     await rig.pass_time(14)
@@ -304,7 +304,7 @@ async def test_more_nodes_than_allowed_are_refused() -> None:
     assert refused.value.reason == "nodes_max"
 
 
-async def test_two_processes_that_come_at_once_do_not_both_get_the_name() -> None:
+async def test_only_one_of_two_simultaneous_processes_gets_the_name() -> None:
     rig = Rig()
     register = [Register(node_id="n1", process_id=p, pairs=["zh:en"], slots=1, running=[]) for p in ("p1", "p2")]
     joins = await asyncio.gather(*(rig.desk.joined(Link(), message) for message in register), return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Pages of other origins get nothing from a browser; programs, which name no origin, are not held up."""
+"""Pages of foreign origins are rejected; programs, which send no origin, are not affected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ELSEWHERE = "https://speech.example.org"
 
 
 def asked(origins: Origins, *headers: tuple[str, str], is_page: bool = False, here: str = "127.0.0.1") -> str:
-    """Why a request with these headers is refused."""
+    """Return the reason why a request with these headers is rejected."""
     raw = [(name.encode(), value.encode()) for name, value in headers]
     wrong = origins.wrong(Headers(raw=raw), is_page, here)
     return wrong[0] if wrong else ""
@@ -45,17 +45,17 @@ def asked(origins: Origins, *headers: tuple[str, str], is_page: bool = False, he
         ("", HERE, BAD_ORIGIN),
     ],
 )
-def test_a_page_may_ask_where_it_comes_from_or_when_it_is_allowed(origin: str, host: str, reason: str) -> None:
+def test_only_own_and_allowed_pages_are_accepted(origin: str, host: str, reason: str) -> None:
     assert asked(Origins("127.0.0.1", [ELSEWHERE]), ("host", host), ("origin", origin)) == reason
 
 
-def test_two_origins_are_none() -> None:
+def test_two_origins_are_invalid() -> None:
     origins = Origins("0.0.0.0", [ELSEWHERE])
     assert asked(origins, ("host", HERE), ("origin", f"http://{HERE}"), ("origin", f"http://{HERE}")) == BAD_ORIGIN
     assert asked(origins, ("origin", f"http://{HERE}")) == BAD_ORIGIN, "without a Host nothing is its own"
 
 
-def test_a_program_says_nothing_and_is_let_through() -> None:
+def test_a_program_without_an_origin_is_accepted() -> None:
     for listening in ("127.0.0.1", "0.0.0.0"):
         assert asked(Origins(listening)) == asked(Origins(listening), ("host", HERE)) == ""
 
@@ -71,7 +71,7 @@ def test_a_program_says_nothing_and_is_let_through() -> None:
         ("none", "navigate", False, ""),  # typed into the address bar
     ],
 )
-def test_without_an_origin_the_browser_says_whose_page_asks(site: str, mode: str, is_page: bool, reason: str) -> None:
+def test_without_an_origin_the_fetch_site_counts(site: str, mode: str, is_page: bool, reason: str) -> None:
     headers = (("host", HERE), ("sec-fetch-site", site), ("sec-fetch-mode", mode))
     assert asked(Origins("127.0.0.1"), *headers, is_page=is_page) == reason
 
@@ -84,7 +84,7 @@ def test_without_an_origin_the_browser_says_whose_page_asks(site: str, mode: str
         ("localhost:5010", "", ""),
         ("me.localhost", "", ""),
         ("[::1]:5010", "", ""),
-        ("speech.example.org", "", ""),  # a proxy hands the name on; its origin is allowed
+        ("speech.example.org", "", ""),  # a proxy passes the name on; its origin is allowed
         ("Speech.Example.Org", "", ""),
         ("evil.example:5010", BAD_HOST, ""),
         ("127.0.0.1.evil.example", BAD_HOST, ""),
@@ -93,8 +93,8 @@ def test_without_an_origin_the_browser_says_whose_page_asks(site: str, mode: str
         ("", BAD_HOST, ""),
     ],
 )
-def test_a_scheduler_of_this_machine_only_takes_no_other_name(host: str, local: str, public: str) -> None:
-    """A page of evil.example can have its name resolved to 127.0.0.1; its requests then are of the same origin."""
+def test_a_local_scheduler_accepts_no_foreign_host_name(host: str, local: str, public: str) -> None:
+    """A page of evil.example can have its name resolved to 127.0.0.1; its requests then have the same origin."""
     assert asked(Origins("127.0.0.1", [ELSEWHERE]), ("host", host)) == local
     assert asked(Origins("0.0.0.0"), ("host", host)) == public
 
@@ -115,13 +115,13 @@ def test_a_scheduler_of_this_machine_only_takes_no_other_name(host: str, local: 
     ],
 )
 @pytest.mark.parametrize("here", ["10.0.0.5", "::ffff:10.0.0.5"])
-def test_without_tokens_host_is_a_name_of_this_scheduler_wherever_it_listens(host: str, reason: str, here: str) -> None:
+def test_without_tokens_the_host_must_be_a_name_of_this_scheduler(host: str, reason: str, here: str) -> None:
     origins = Origins("0.0.0.0", [ELSEWHERE], ["pool.example"], open_to_all=True)
     assert asked(origins, ("host", host), here=here) == reason
     assert asked(Origins("0.0.0.0", [ELSEWHERE]), ("host", host), here=here) == "", "with tokens a page has none"
 
 
-def test_names_that_mean_this_machine() -> None:
+def test_local_host_names() -> None:
     for name in ("localhost", "LOCALHOST.", "a.localhost", "127.1.2.3", "::1"):
         assert is_loopback(name), name
     for name in ("", "0.0.0.0", "::", "example.org", "notlocalhost", "10.0.0.1", "127.0.0.1.example"):
@@ -139,7 +139,7 @@ def test_names_that_mean_this_machine() -> None:
         ("transfer-encoding", "chunked", ""),
     ],
 )
-async def test_a_packed_body_is_refused_on_every_path(name: str, value: str, coding: str) -> None:
+async def test_a_compressed_body_is_rejected_on_every_path(name: str, value: str, coding: str) -> None:
     served: list[str] = []
     sent: list[Any] = []
 

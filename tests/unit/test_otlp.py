@@ -1,4 +1,4 @@
-"""Spans as OTLP says them, and what is done with each answer of a receiver."""
+"""Encoding of spans as OTLP, and the handling of each answer of a receiver."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ REMOTE = SPAN._replace(has_remote_parent=True)
 def exporter(
     environment: Mapping[str, str] | None = None, step_s: float = 0.01, timeout_s: float = 10.0
 ) -> OtlpExporter:
-    """An exporter whose clock moves on by `step_s` at each look."""
+    """An exporter whose clock advances by `step_s` at each reading."""
     return OtlpExporter("http://127.0.0.1:1/v1/traces", timeout_s, "i-1", Stopwatch(step_s), environment or {})
 
 
 def by_the_sdk(span: Span) -> ReadableSpan:
-    """The same span for the SDK's own encoder."""
+    """Encode the same span with the SDK's own encoder."""
     flags = TraceFlags(TraceFlags.SAMPLED)
     kind = SpanKind.SERVER if span.name == spans.JOB else SpanKind.CLIENT
     return ReadableSpan(
@@ -79,7 +79,7 @@ def test_a_span_is_encoded_as_the_sdk_does_it(span: Span) -> None:
     assert ours == theirs
 
 
-def test_all_of_a_batch_are_in_one_request_with_the_resource() -> None:
+def test_a_batch_is_one_request_with_the_resource() -> None:
     batch = [SPAN._replace(span=number) for number in range(1, 3 * SLICE)]
     (resource,) = ExportTraceServiceRequest.FromString(exporter().encode(batch)).resource_spans
     assert [int.from_bytes(span.span_id) for span in resource.scope_spans[0].spans] == list(range(1, 3 * SLICE))
@@ -97,7 +97,7 @@ def test_the_environment_may_name_the_service(monkeypatch: pytest.MonkeyPatch) -
 
 
 class Answers:
-    """Takes the place of the HTTP client's transport: gives one answer after the other, the last one for ever."""
+    """Replaces the HTTP client's transport: it gives one answer after the other, and repeats the last one."""
 
     def __init__(self, *answers: int | Exception | httpx.Response) -> None:
         self.left = list(answers)
@@ -112,7 +112,7 @@ class Answers:
 
 
 class NoPauses(threading.Event):
-    """Takes the place of what an exporter waits on: pauses are noted and not made."""
+    """Replaces the exporter's timer: pauses are recorded instead of waited for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class NoPauses(threading.Event):
 
 
 def answered(answers: Answers, one: OtlpExporter) -> tuple[str, list[float]]:
-    """Export a span to a receiver that answers so; return what came of it, and the pauses."""
+    """Export a span to a receiver with these answers; return the outcome and the pauses."""
     pauses = NoPauses()
     if one._aborted.is_set():
         pauses.set()
@@ -134,14 +134,14 @@ def answered(answers: Answers, one: OtlpExporter) -> tuple[str, list[float]]:
 
 
 @pytest.mark.parametrize("passing", [429, 502, 503, 504, httpx.ConnectError("refused"), httpx.ReadTimeout("slow")])
-def test_what_passes_is_tried_again(passing: int | Exception) -> None:
+def test_a_temporary_error_is_retried(passing: int | Exception) -> None:
     answers = Answers(passing, passing, 200)
     assert answered(answers, exporter()) == ("", [0.5, 1.0])
     assert len({request.content for request in answers.requests}) == 1 and len(answers.requests) == 3
 
 
 @pytest.mark.parametrize("final", [400, 401, 404, 413, 500, 301])
-def test_what_does_not_pass_is_not(final: int) -> None:
+def test_a_final_error_is_not_retried(final: int) -> None:
     answers = Answers(final)
     assert answered(answers, exporter()) == (f"HTTP status {final}", []) and len(answers.requests) == 1
 
@@ -154,12 +154,12 @@ def test_a_batch_is_given_up_after_its_time() -> None:
 
 
 @pytest.mark.parametrize(("said", "pause_s"), [("3", 3.0), ("0", 0.5), ("-1", 0.5), ("Wed, 25 Nov 2026", 0.5)])
-def test_the_receiver_may_ask_for_a_pause(said: str, pause_s: float) -> None:
+def test_the_receiver_may_request_a_pause(said: str, pause_s: float) -> None:
     answers = Answers(httpx.Response(429, headers={"retry-after": said}), 200)
     assert answered(answers, exporter()) == ("", [pause_s])
 
 
-def test_after_an_abort_nothing_is_tried_again() -> None:
+def test_after_an_abort_nothing_is_retried() -> None:
     one = exporter()
     one.abort()
     answers = Answers(httpx.ConnectError("refused"))
@@ -175,7 +175,7 @@ def test_headers_of_the_environment_are_sent(name: str) -> None:
     assert headers["content-type"] == "application/x-protobuf"
 
 
-def test_a_certificate_that_can_not_be_read_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_unreadable_certificate_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"OTEL_EXPORTER_OTLP_CERTIFICATE = .*no-file"):
         exporter({"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "no-file")})
 

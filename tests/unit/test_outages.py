@@ -1,4 +1,4 @@
-"""What the store's absence costs: no time of the jobs that wait, and a refusal for those that come meanwhile."""
+"""The effect of an outage of the store: waiting jobs lose no time, new ones are rejected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Absence:
-    """A rig whose store is away for `seconds` while `job` waits; in each of them `each_second` is called."""
+    """A rig whose store is down for `seconds` while `job` waits; `each_second` is called in each of them."""
 
     def __init__(self, **settings: float) -> None:
         self.store = MemoryStore()
@@ -59,8 +59,8 @@ async def waiting_job(absence: Absence, timeout_ms: int = 0) -> Job:
     return job
 
 
-async def test_a_wait_stands_still_while_the_store_is_away_and_goes_on_afterwards() -> None:
-    """Of ten seconds eight were over; after a minute there are two left, and one in which the nodes come back."""
+async def test_the_waiting_timeout_stops_during_an_outage() -> None:
+    """Eight of ten seconds had passed; after a minute two are left, and one in which the nodes return."""
     absence = Absence()
     job = await waiting_job(absence)
     await absence.last(60)
@@ -71,7 +71,7 @@ async def test_a_wait_stands_still_while_the_store_is_away_and_goes_on_afterward
     assert (job.state, job.reason) == (FAILED, "no_node")
 
 
-async def test_a_job_that_waited_through_it_is_done_afterwards() -> None:
+async def test_a_job_that_waited_through_an_outage_is_done_afterwards() -> None:
     absence = Absence()
     job = await waiting_job(absence)
     await absence.last(60)
@@ -89,15 +89,15 @@ async def test_the_patience_of_the_scheduler_has_an_end() -> None:
     assert (job.state, job.reason) == (FAILED, "store_unavailable")
 
 
-async def test_the_clients_own_limit_counts_on() -> None:
+async def test_the_clients_own_timeout_continues() -> None:
     absence = Absence()
     job = await waiting_job(absence, timeout_ms=9000)
     await absence.last(3)
     assert (job.state, job.reason) == (FAILED, "expired")
 
 
-async def test_what_comes_meanwhile_is_refused_and_told_to_come_again() -> None:
-    """As long again as the store has been away, thirty seconds at most."""
+async def test_submits_during_an_outage_are_rejected_with_a_time_to_retry() -> None:
+    """The time is as long as the outage so far, thirty seconds at most."""
     absence = Absence()
     await absence.last(60)
     assert {rejected.reason for rejected in absence.refused} == {"store_unavailable"}
@@ -106,7 +106,7 @@ async def test_what_comes_meanwhile_is_refused_and_told_to_come_again() -> None:
     assert (await absence.rig.submit()).state == WAITING
 
 
-async def test_what_was_accepted_before_can_be_asked_for() -> None:
+async def test_accepted_jobs_can_be_looked_up_during_an_outage() -> None:
     absence = Absence()
     job = await waiting_job(absence)
     asked: list[Job] = []
@@ -122,8 +122,8 @@ async def test_what_was_accepted_before_can_be_asked_for() -> None:
     assert asked == [job, job]
 
 
-def test_a_store_that_hangs_gets_twice_the_time_of_one_that_fails() -> None:
-    """What looks like a store that hangs may be this process, which stood still."""
+def test_a_hanging_store_gets_twice_the_time_of_a_failing_one() -> None:
+    """An apparently hanging store may be a stall of this process."""
     outages = Outages(Settings(store_refuse_s=2))
     outages.asked(1)
     outages.check(4000)
@@ -137,7 +137,7 @@ def test_a_store_that_hangs_gets_twice_the_time_of_one_that_fails() -> None:
     outages.check(99_000)
 
 
-def test_an_answer_that_is_only_slow_is_no_outage() -> None:
+def test_a_slow_answer_is_no_outage() -> None:
     outages = Outages(Settings())
     outages.asked(1)
     outages.answered(NOTED_MS)
@@ -147,7 +147,7 @@ def test_an_answer_that_is_only_slow_is_no_outage() -> None:
     assert outages.between(0, 10**6) == NOTED_MS + SETTLE_MS
 
 
-def test_only_what_lies_within_a_wait_counts_and_the_oldest_are_forgotten() -> None:
+def test_only_outages_within_a_wait_count_and_the_oldest_are_forgotten() -> None:
     outages = Outages(Settings())
     for start in range(0, 10_000 * (OUTAGES_MAX + 50), 10_000):
         outages.asked(start + 1)

@@ -1,4 +1,4 @@
-"""What a session is owed: each result under one number, kept until it is acknowledged, in order over reconnects."""
+"""Results of a session: each has one number, is kept until it is acknowledged, and stays in order over reconnects."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def due_ms(outbox: Outbox[str]) -> int | None:
     return outbox.due_ms
 
 
-def test_results_go_out_as_they_come_and_their_numbers_rise_by_one() -> None:
+def test_results_are_sent_as_they_come_with_consecutive_numbers() -> None:
     outbox = outbox_of("a", "b")
     assert outbox.ended("b", "B", 0) == [Numbered(1, "B")]
     assert outbox.ended("a", "A", 0) == [Numbered(2, "A")]
     assert list(outbox.unacknowledged()) == [(1, "b"), (2, "a")]
 
 
-def test_an_acknowledgement_is_of_all_up_to_its_number() -> None:
+def test_an_acknowledgement_covers_all_up_to_its_number() -> None:
     outbox = outbox_of("a", "b", "c")
     for key in "abc":
         outbox.ended(key, key, 0)
@@ -39,7 +39,7 @@ def test_an_acknowledgement_is_of_all_up_to_its_number() -> None:
         outbox.acknowledge(4)
 
 
-def test_what_is_expected_or_on_its_way_is_not_owed_twice() -> None:
+def test_an_expected_or_sent_result_is_not_stored_twice() -> None:
     outbox = outbox_of("a")
     assert not outbox.expect("a", True)
     outbox.ended("a", "A", 0)
@@ -49,15 +49,18 @@ def test_what_is_expected_or_on_its_way_is_not_owed_twice() -> None:
     assert outbox.ended("a", "A", 0) == [Numbered(2, "A")]
 
 
-def test_a_client_that_acknowledges_nothing_costs_nothing_and_gets_again_what_it_asks_for() -> None:
+def test_a_client_without_acknowledgements_gets_repeated_submits_answered() -> None:
     outbox = outbox_of("a")
     outbox.keeps = False
     outbox.ended("a", "A", 0)
     assert len(outbox) == 0 and outbox.expect("a", True)
 
 
-def test_a_result_that_is_held_back_keeps_its_place_when_it_is_submitted_again() -> None:
-    """R-14: after a reconnect the client submits all again; the held one was given twice, later ones overtook."""
+def test_a_buffered_result_keeps_its_position_when_it_is_submitted_again() -> None:
+    """R-14:
+
+    after a reconnect the client submits all again; the buffered result was delivered twice, and later ones overtook it.
+    """
     outbox = outbox_of("a", "b", "c", in_order=True)
     assert outbox.ended("b", "B", 0) == []
     assert [outbox.expect(key, True) for key in "abcd"] == [False, False, False, True]
@@ -66,7 +69,7 @@ def test_a_result_that_is_held_back_keeps_its_place_when_it_is_submitted_again()
     assert outbox.ended("c", "C", 0) == [Numbered(3, "C"), Numbered(4, "D")]
 
 
-def test_order_may_be_asked_for_and_given_up_when_the_client_comes_back() -> None:
+def test_ordering_may_change_with_a_reconnect() -> None:
     outbox = outbox_of("a", "b", "c")
     assert outbox.put_in_order(True) == []
     assert outbox.ended("b", "B", 0) == [] and due_ms(outbox) == 1000
@@ -83,10 +86,10 @@ def test_only_own_jobs_are_given_up_with_the_session() -> None:
 
 
 @given(st.lists(st.sampled_from(["end", "ack", "break", "lose", "gap"]), max_size=60), st.booleans(), st.randoms())
-def test_whatever_breaks_each_result_is_handled_once_and_in_order(
+def test_each_result_is_handled_once_and_in_order_under_failures(
     acts: list[str], in_order: bool, chance: object
 ) -> None:
-    """A client like the SDK: it handles what has a higher number than the last, and submits all open keys again."""
+    """The client is like the SDK: it handles results with a higher number than the last, and repeats open submits."""
     outbox = outbox_of(in_order=in_order)
     keys = [str(number) for number in range(10)]
     ended: set[str] = set()

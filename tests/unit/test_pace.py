@@ -1,4 +1,4 @@
-"""What is as slow as is allowed comes to its end, what is slower doesn't."""
+"""A message at the minimum rate is completed, a slower one is closed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voxpool.scheduler.web.wire.allowance import Pace
 
 
 def seconds_until_cut(pace: Pace, bytes_at_once: int, every_s: float, total: int) -> float | None:
-    """When something that comes in parts is cut off; None when it comes to its end."""
+    """Return when a message in parts is closed; None when it is completed."""
     now_s, last_s, received = 0.0, 0.0, bytes_at_once
     while received < total:
         now_s += every_s
@@ -30,7 +30,7 @@ def seconds_until_cut(pace: Pace, bytes_at_once: int, every_s: float, total: int
         (2048, 1.0, 40.0),  # at half the rate it has twice the time
     ],
 )
-def test_the_time_that_something_has_grows_with_what_has_come(
+def test_the_allowed_time_grows_with_the_received_bytes(
     bytes_at_once: int, every_s: float, cut_s: float | None
 ) -> None:
     cut = seconds_until_cut(Pace(stall_s=20.0, bytes_per_s_min=4096), bytes_at_once, every_s, 10 * 1024**2)

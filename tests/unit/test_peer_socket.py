@@ -1,4 +1,4 @@
-"""The WebSocket of a peer that can't be trusted: what it sends and what it doesn't take are bounded."""
+"""The WebSocket of an untrusted peer: what it sends and what it does not read are bounded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_BYTES = 10_000
 
 
 class Wire:
-    """A transport that keeps what is written; `stuck` means that the peer takes nothing."""
+    """A transport that keeps what is written; `stuck` means that the peer reads nothing."""
 
     def __init__(self) -> None:
         self.written = bytearray()
@@ -51,7 +51,7 @@ class Wire:
         return self.closing
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """All is taken at once."""
+        """Everything is written at once."""
 
     def can_write_eof(self) -> bool:
         return True
@@ -70,7 +70,7 @@ class Wire:
 
 
 class Pair:
-    """A PeerSocket and a client, joined in memory."""
+    """A PeerSocket and a client, connected in memory."""
 
     def __init__(self, wire: Wire, socket: PeerSocket, client: ClientProtocol) -> None:
         self.wire = wire
@@ -78,19 +78,19 @@ class Pair:
         self.client = client
 
     def send(self, *messages: bytes) -> None:
-        """The client sends them, and they arrive in one piece."""
+        """Let the client send messages, which arrive in one piece."""
         for message in messages:
             self.client.send_binary(message)
         self.socket.data_received(b"".join(self.client.data_to_send()))
 
     def received(self) -> list[Any]:
-        """What the client has got since the last look."""
+        """Return the messages that the client has received since the last call."""
         data, self.wire.written = bytes(self.wire.written), bytearray()
         self.client.receive_data(data)
         return self.client.events_received()
 
-    def told_at_close(self) -> tuple[int, str]:
-        """Code and reason of the close that the client has got."""
+    def received_close(self) -> tuple[int, str]:
+        """Return code and reason of the close that the client has received."""
         closed = self.client.close_rcvd
         assert closed is not None
         return closed.code, closed.reason
@@ -135,12 +135,12 @@ async def joined(
 
 @pytest.fixture
 def aborts() -> list[str]:
-    """Why connections were cut off."""
+    """Return the reasons of closed connections."""
     return []
 
 
 def counted(into: list[bytes]) -> Callable[[bytes, bool], bool]:
-    """A handler that takes everything."""
+    """Return a handler that accepts everything."""
 
     def on_frame(data: bytes, binary: bool) -> bool:
         into.append(data)
@@ -157,7 +157,7 @@ async def test_messages_are_handled_as_they_come(aborts: list[str]) -> None:
     assert got == [b"one", b"two"] and pair.wire.reading
 
 
-async def test_a_refused_message_and_all_later_ones_wait_in_order(aborts: list[str]) -> None:
+async def test_a_deferred_message_and_all_later_ones_wait_in_order(aborts: list[str]) -> None:
     pair = await joined(aborts)
     got: list[bytes] = []
     pair.socket.serve(lambda data, binary: data != b"slow" and counted(got)(data, binary))
@@ -169,7 +169,7 @@ async def test_a_refused_message_and_all_later_ones_wait_in_order(aborts: list[s
 
 
 @pytest.mark.parametrize("a_turn", [FRAMES_A_TURN, STRANGERS_FRAMES_A_TURN])
-async def test_thousands_of_messages_at_once_let_others_have_their_turn(aborts: list[str], a_turn: int) -> None:
+async def test_thousands_of_messages_at_once_do_not_block_others(aborts: list[str], a_turn: int) -> None:
     pair = await joined(aborts)
     if a_turn == FRAMES_A_TURN:
         pair.socket.now_known()
@@ -187,8 +187,8 @@ async def test_thousands_of_messages_at_once_let_others_have_their_turn(aborts: 
     assert pair.wire.reading
 
 
-async def test_only_one_stranger_is_parsed_in_an_iteration_of_the_loop(aborts: list[str]) -> None:
-    """Those who are known don't wait for strangers, and a stranger who leaves takes nobody's turn."""
+async def test_only_one_unknown_peer_is_parsed_in_an_iteration_of_the_loop(aborts: list[str]) -> None:
+    """Known peers do not wait for unknown ones, and an unknown peer that leaves takes no turn."""
     strangers = TurnQueue()
     pairs = [await joined(aborts, strangers=strangers) for _ in range(5)]
     *unknown, known = pairs
@@ -208,7 +208,7 @@ async def test_only_one_stranger_is_parsed_in_an_iteration_of_the_loop(aborts: l
     assert unknown[3].wire.reading
 
 
-async def test_what_is_sent_arrives_whatever_its_size(aborts: list[str]) -> None:
+async def test_messages_of_any_size_arrive(aborts: list[str]) -> None:
     pair = await joined(aborts, send_buffer_bytes_max=10**6)
     for size in (0, 125, 126, 65_535, 65_536, 200_000):
         pair.socket.send_frame(b"x" * size, binary=size % 2 == 0)
@@ -217,7 +217,7 @@ async def test_what_is_sent_arrives_whatever_its_size(aborts: list[str]) -> None
         assert frame.opcode is (Opcode.BINARY if size % 2 == 0 else Opcode.TEXT)
 
 
-async def test_a_peer_for_whom_too_much_is_queued_is_cut_off(aborts: list[str]) -> None:
+async def test_a_peer_with_a_full_send_buffer_is_closed(aborts: list[str]) -> None:
     pair = await joined(aborts)
     pair.wire.stuck = True
     for _ in range(4):
@@ -238,7 +238,7 @@ async def test_pongs_count_as_well_as_messages(aborts: list[str]) -> None:
     assert aborts == ["send_buffer_full"]
 
 
-async def test_a_pong_that_waits_is_nothing_that_the_peer_took(aborts: list[str]) -> None:
+async def test_a_waiting_pong_is_no_progress(aborts: list[str]) -> None:
     pair = await joined(aborts, send_stall_s=60)
     pair.wire.stuck = True
     pair.socket.send_frame(b"x" * 1_000, binary=True)
@@ -251,7 +251,7 @@ async def test_a_pong_that_waits_is_nothing_that_the_peer_took(aborts: list[str]
 
 
 @pytest.mark.parametrize("kind", ["ping", "pong", "part"])
-async def test_tiny_frames_are_parsed_in_turns_and_too_many_are_closed(aborts: list[str], kind: str) -> None:
+async def test_tiny_frames_are_parsed_in_steps_and_too_many_close_the_connection(aborts: list[str], kind: str) -> None:
     pair = await joined(aborts, send_buffer_bytes_max=10**6)
     pair.client.send_binary(b"", fin=False)
     send = {"ping": pair.client.send_ping, "pong": pair.client.send_pong}.get(kind)
@@ -266,27 +266,27 @@ async def test_tiny_frames_are_parsed_in_turns_and_too_many_are_closed(aborts: l
         while not aborts:  # noqa: ASYNC110
             await asyncio.sleep(0)
     pair.received()
-    assert (aborts, pair.told_at_close()[0]) == (["closed_1008"], 1008)
+    assert (aborts, pair.received_close()[0]) == (["closed_1008"], 1008)
     assert (pair.wire.eof, pair.wire.reading) == (True, True), "what still comes is dropped"
     pair.socket.connection_lost(None)
 
 
-async def test_a_peer_that_takes_nothing_is_cut_off_and_a_slow_one_is_not(aborts: list[str]) -> None:
+async def test_a_peer_that_reads_nothing_is_closed_and_a_slow_one_is_not(aborts: list[str]) -> None:
     pair = await joined(aborts, send_stall_s=60)
     pair.wire.stuck = True
     pair.socket.send_frame(b"x" * 4_000, binary=True)
     pair.socket.pause_writing()
     for _ in range(5):
-        pair.wire.unsent -= 100  # slow, but it takes something between two looks
+        pair.wire.unsent -= 100  # slow, but it reads something between two checks
         pair.socket.transport._check_stall()
     assert aborts == []
     pair.socket.transport._check_stall()
     assert aborts == ["takes_nothing"]
-    pair.socket.connection_lost(None)  # which also ends the timer
+    pair.socket.connection_lost(None)  # this also ends the timer
 
 
-async def test_a_message_that_is_too_big_is_answered_and_the_rest_of_it_dropped(aborts: list[str]) -> None:
-    """Closing at once would reset the connection before the peer has read why."""
+async def test_a_too_large_message_is_answered_and_its_rest_dropped(aborts: list[str]) -> None:
+    """An immediate close would reset the connection before the peer has read the reason."""
     pair = await joined(aborts)
     got: list[bytes] = []
     pair.socket.serve(counted(got))
@@ -294,7 +294,7 @@ async def test_a_message_that_is_too_big_is_answered_and_the_rest_of_it_dropped(
     whole = b"".join(pair.client.data_to_send())
     pair.socket.data_received(whole[:100])
     pair.received()
-    assert pair.told_at_close()[0] == 1009
+    assert pair.received_close()[0] == 1009
     assert (pair.wire.eof, pair.wire.closing, pair.wire.reading) == (True, False, True)
     pair.socket.data_received(whole[100:])
     assert got == [] and await pair.socket.next_frame() is None
@@ -311,12 +311,12 @@ async def test_a_probe_is_answered_by_a_living_peer_only(aborts: list[str]) -> N
     assert not await pair.socket.answers(0.01)
 
 
-async def test_a_close_that_is_not_answered_ends_in_a_cut(aborts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unanswered_close_is_aborted(aborts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxpool.scheduler.web.wire.peer_socket.CLOSE_TIMEOUT_S", 0.01)
     pair = await joined(aborts)
     pair.socket.close_with(1008, "音" * 100)
     pair.received()
-    code, reason = pair.told_at_close()
+    code, reason = pair.received_close()
     assert code == 1008 and set(reason) == {"音"}
     assert await pair.socket.next_frame() is None
     pair.socket.send_frame(b"too late", binary=True)
@@ -326,7 +326,7 @@ async def test_a_close_that_is_not_answered_ends_in_a_cut(aborts: list[str], mon
             await asyncio.sleep(0.01)
 
 
-async def test_the_end_of_the_connection_is_told(aborts: list[str]) -> None:
+async def test_the_end_of_the_connection_is_reported(aborts: list[str]) -> None:
     pair = await joined(aborts)
     pair.socket.connection_lost(None)
     assert await pair.socket.next_frame() is None

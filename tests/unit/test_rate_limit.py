@@ -1,4 +1,4 @@
-"""What may come in: the rate of a caller, the waiting jobs of a pair, nothing new once the scheduler stops."""
+"""Limits of submits: the rate of a caller, the waiting jobs of a pair, no new jobs once the scheduler stops."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def test_a_burst_then_a_rate_and_the_time_to_retry_is_exact() -> None:
     assert [rates.take("ann", 2.0, 200.0) for _ in range(4)] == [0, 0, 0, 500], "what was not used is kept to the burst"
 
 
-def test_one_caller_takes_nothing_from_another() -> None:
+def test_callers_have_separate_rates() -> None:
     rates = Rates(burst=1, names_max=10)
     assert [rates.take(name, 1.0, 0.0) for name in ("ann", "ann", "bob")] == [0, 1000, 0]
 
 
-def test_over_a_long_time_no_caller_gets_more_than_its_rate() -> None:
+def test_over_a_long_time_no_caller_exceeds_its_rate() -> None:
     rates = Rates(burst=5, names_max=10)
     taken = sum(rates.take("ann", 10.0, step / 1000) == 0 for step in range(60_000))
     assert taken == 5 + 10 * 60 - 1
 
 
-def test_the_callers_that_are_remembered_are_bounded() -> None:
+def test_the_number_of_remembered_callers_is_bounded() -> None:
     rates = Rates(burst=1, names_max=3)
     for number in range(1000):
         rates.take(f"caller-{number}", 1.0, 0.0)
@@ -52,7 +52,7 @@ def test_the_callers_that_are_remembered_are_bounded() -> None:
     assert rates.take("caller-999", 1.0, 0.0) == 1000
 
 
-def test_a_new_rate_counts_from_now_on_for_what_was_taken_before() -> None:
+def test_a_new_rate_applies_to_existing_buckets() -> None:
     rates = Rates(burst=2, names_max=10)
     assert [rates.take("ann", 0.01, 0.0) for _ in range(3)] == [0, 0, 100_000]
     assert rates.take("ann", 1.0, 0.0) == 1000
@@ -60,7 +60,7 @@ def test_a_new_rate_counts_from_now_on_for_what_was_taken_before() -> None:
     assert rates.take("ann", 0.1, 1.0) == 10_000
 
 
-async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
+async def test_the_rate_of_a_token_overrides_the_setting() -> None:
     rig = Rig()
     rate_limit = RateLimit(Settings(rate_burst=1), rig.core.table, rig.counts, {"d1": 0.001})
     slow = ANN._replace(digest="d1")
@@ -72,8 +72,8 @@ async def test_a_rate_of_a_token_goes_before_the_setting() -> None:
     rate_limit.check(ANN, "zh:en", "three")
 
 
-async def test_what_was_accepted_before_is_let_through_whatever_happens() -> None:
-    """A client whose connection broke asks for all its jobs again at once."""
+async def test_repeated_accepted_submits_are_never_limited() -> None:
+    """A client whose connection broke repeats all its submits at once."""
     rig = Rig()
     rate_limit = RateLimit(Settings(rate_per_s=0.001, rate_burst=1), rig.core.table, rig.counts, {})
     job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="known", owner="ann")
@@ -85,7 +85,7 @@ async def test_what_was_accepted_before_is_let_through_whatever_happens() -> Non
     assert (refused.value.reason, refused.value.retry_after_ms) == ("stopping", 1000)
 
 
-async def test_the_waiting_jobs_of_a_pair_are_bounded_and_other_pairs_go_on() -> None:
+async def test_the_waiting_jobs_of_a_pair_are_bounded_and_other_pairs_continue() -> None:
     rig = Rig(settings=Settings(waiting_max=2))
     await rig.submit()
     await rig.submit()
@@ -100,7 +100,7 @@ async def test_the_waiting_jobs_of_a_pair_are_bounded_and_other_pairs_go_on() ->
     assert again.request_id == "request-1", "what was accepted is found, however many wait"
 
 
-async def test_a_job_that_comes_back_from_its_node_is_not_refused() -> None:
+async def test_a_job_returned_by_its_node_is_not_rejected() -> None:
     rig = Rig(settings=Settings(waiting_max=1))
     node, _ = await rig.node("n1")
     first = await rig.submit()
@@ -110,7 +110,7 @@ async def test_a_job_that_comes_back_from_its_node_is_not_refused() -> None:
     assert (first.state, second.state, rig.core.waiting.total) == ("waiting", "waiting", 2)
 
 
-async def test_what_is_handed_back_is_cancelled_at_its_node_and_free_in_the_store() -> None:
+async def test_a_job_given_back_is_cancelled_at_its_node_and_freed_in_the_store() -> None:
     rig = Rig()
     node, link = await rig.node("n1", slots=2)
     running = [await rig.submit() for _ in range(2)]
@@ -130,8 +130,8 @@ async def test_what_is_handed_back_is_cancelled_at_its_node_and_free_in_the_stor
     assert await store_knows(rig.core, 0)
 
 
-async def test_jobs_that_are_with_the_store_are_handed_back_too() -> None:
-    """A select is on its way: the job is neither queued nor held, and its allocation is released when it comes."""
+async def test_jobs_with_a_select_in_flight_are_given_back_too() -> None:
+    """The job is neither queued nor assigned, and its allocation is released when it arrives."""
     rig = Rig()
     await rig.node("n1")
     job = rig.dispatcher.submit(pair="zh:en", audio=AUDIO, request_id="crossing")
@@ -145,7 +145,7 @@ async def test_jobs_that_are_with_the_store_are_handed_back_too() -> None:
     assert (job.reason, census["held"], census["reservations"]) == ("stopping", 0, 0), census
 
 
-def test_who_was_cut_off_is_told_once_and_the_memory_of_it_is_bounded() -> None:
+def test_a_closed_peer_is_informed_once_and_the_memory_of_it_is_bounded() -> None:
     cut_offs = CutOffs(names_max=2)
     cut_offs.remember("ann", "")
     for name in ("ann", "bob", "cid"):
@@ -163,7 +163,7 @@ def test_who_was_cut_off_is_told_once_and_the_memory_of_it_is_bounded() -> None:
         ("websocket", "/ws/node", False),
     ],
 )
-async def test_past_the_connections_allowed_only_health_and_metrics_are_served(
+async def test_past_the_limit_of_connections_only_health_and_metrics_are_served(
     kind: str, path: str, served: bool
 ) -> None:
     calls: list[str] = []

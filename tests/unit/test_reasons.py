@@ -1,4 +1,4 @@
-"""The table of reasons: complete, of one opinion with what the doors say, and shown by each of them."""
+"""The table of reasons is complete, agrees with the endpoints, and is shown by each of them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SOURCES = sorted((Path(__file__).parents[2] / "scheduler").rglob("*.py"))
 
 
 def ended(state: str, reason: str = "", detail: str = "") -> Job:
-    """A job in its final state."""
+    """Return a job in its final state."""
     job = make_job(1)
     job.state, job.reason, job.detail = state, reason, detail
     return job
 
 
 def rejections() -> list[tuple[str, bool]]:
-    """Every Rejected that the sources raise with a literal reason: the reason, and whether it has a time to retry."""
+    """Return every literal reason of a Rejected in the sources, and whether it has a time to retry."""
     found = []
     for source in SOURCES:
         for call in ast.walk(ast.parse(source.read_text())):
@@ -42,30 +42,30 @@ def rejections() -> list[tuple[str, bool]]:
     return found
 
 
-def test_each_refusal_in_the_sources_is_in_the_table_with_its_opinion() -> None:
+def test_each_rejection_in_the_sources_is_in_the_table_with_its_kind() -> None:
     found = rejections()
     assert len(found) >= 8
     assert {reason: REFUSALS[reason].retryable for reason, _ in found} == dict(found)
 
 
-def test_the_document_of_http_lists_what_is_retryable_among_what_passes() -> None:
+def test_the_document_of_http_lists_retryable_reasons() -> None:
     for operation in operations(Settings()):
         assert all(REFUSALS[reason].retryable for reason in operation.passing), operation.path
         assert not any(end_is_retryable(reason) for reason in operation.reasons), operation.path
 
 
-def test_the_metrics_and_the_sdk_know_the_same_words() -> None:
+def test_the_metrics_and_the_sdk_have_the_same_reasons() -> None:
     assert set(ENDS) <= END_REASONS and set(SUBMIT_REFUSALS) == REJECT_REASONS
     assert {reason for reason, known in REFUSALS.items() if known.retryable} == PASSING
 
 
-def test_what_is_retryable_as_an_end_and_as_a_refusal_is_of_one_opinion() -> None:
+def test_ends_and_rejections_agree_on_retryable_reasons() -> None:
     for reason in ENDS.keys() & REFUSALS.keys():
         assert ENDS[reason].retryable == REFUSALS[reason].retryable
 
 
 @pytest.mark.parametrize("reason", ["waiting_timeout", "no_node", "store_unavailable", "stopping"])
-def test_a_failure_that_passes_is_retryable_in_each_view(reason: str) -> None:
+def test_a_temporary_failure_is_retryable_in_each_view(reason: str) -> None:
     failed = ended(FAILED, reason, "why it was so")
     result, view = job_result(failed, 1), job_view(failed)
     assert (result.error, result.detail, result.retryable) == (reason, "why it was so", True)
@@ -81,7 +81,7 @@ def test_any_other_failure_is_final_in_each_view(reason: str) -> None:
     assert "retryable" not in job_line(job_view(failed), as_json=False)
 
 
-def test_a_job_that_completed_is_neither() -> None:
+def test_a_completed_job_is_neither_retryable_nor_final() -> None:
     assert job_view(ended(COMPLETED)).retryable is None
 
 
@@ -92,7 +92,7 @@ def test_a_problem_of_http_is_retryable_when_it_has_a_time_to_retry() -> None:
     assert (later.retryable, never.retryable) == (True, False)
 
 
-def test_the_errors_of_the_sdk_have_a_reason_a_detail_and_whether_they_pass() -> None:
+def test_the_errors_of_the_sdk_have_reason_detail_and_retryable() -> None:
     errors = [
         SubmitRejected("overloaded", "too much", 2000),
         SubmitRejected("not_audio", "no WAV", None),

@@ -1,4 +1,4 @@
-"""A store that lost its data gets all nodes again, some hundreds at a time, and others get their turn in between."""
+"""A store without its data gets all nodes again, some hundreds at a time, with other calls in between."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ async def rig_of(count: int) -> tuple[Rig, list[Node]]:
 
 
 def known(rig: Rig) -> int:
-    """How many nodes the store knows."""
+    """Return how many nodes the store has."""
     return rig.store.census().get("nodes", 0)
 
 
-async def test_all_come_back_a_slice_a_flush() -> None:
+async def test_all_nodes_return_a_slice_per_flush() -> None:
     rig, _ = await rig_of(10)
     rig.store.clear()
     rig.core.node_registry.register_all()
@@ -40,7 +40,7 @@ async def test_all_come_back_a_slice_a_flush() -> None:
     assert seen == [3, 6, 9, 10]
 
 
-async def test_a_job_does_not_wait_for_the_last_of_them() -> None:
+async def test_a_job_does_not_wait_for_the_last_node() -> None:
     rig, _ = await rig_of(10)
     rig.store.clear()
     rig.core.node_registry.register_all()
@@ -51,12 +51,12 @@ async def test_a_job_does_not_wait_for_the_last_of_them() -> None:
     assert job.state == DISPATCHED and known(rig) == 3
 
 
-async def test_the_beat_of_one_whose_turn_is_to_come_starts_nothing_anew() -> None:
+async def test_the_heartbeat_of_a_pending_node_does_not_start_a_new_round() -> None:
     rig, nodes = await rig_of(10)
     rig.store.clear()
     rig.core.node_registry.register_all()
     await rig.core.queue.run_once(rig.core.dispatcher)
-    first = [node.generation for node in nodes[: 2 * AT_ONCE]]  # of two slices; the second is queued
+    first = [node.generation for node in nodes[: 2 * AT_ONCE]]  # there are two slices; the second one is queued
 
     rig.desk.heartbeat(nodes[9], Heartbeat([]))
     await rig.settle()
@@ -65,7 +65,7 @@ async def test_the_beat_of_one_whose_turn_is_to_come_starts_nothing_anew() -> No
     assert [node.generation for node in nodes[: 2 * AT_ONCE]] == first
 
 
-async def test_data_lost_once_more_in_the_middle_brings_all_of_them_again() -> None:
+async def test_a_second_loss_in_the_middle_registers_all_nodes_again() -> None:
     rig, nodes = await rig_of(10)
     rig.store.clear()
     rig.core.node_registry.register_all()
@@ -80,7 +80,7 @@ async def test_data_lost_once_more_in_the_middle_brings_all_of_them_again() -> N
     assert rig.store.census()["capacity"] == 10
 
 
-async def test_nodes_that_leave_or_reconnect_meanwhile_are_not_registered_twice() -> None:
+async def test_nodes_that_leave_or_reconnect_during_a_round_are_not_registered_twice() -> None:
     rig, nodes = await rig_of(8)
     rig.store.clear()
     rig.core.node_registry.register_all()
@@ -94,8 +94,8 @@ async def test_nodes_that_leave_or_reconnect_meanwhile_are_not_registered_twice(
     assert "n7" not in about
 
 
-async def test_a_second_round_goes_as_the_first() -> None:
-    """Nothing is left over that would stop it."""
+async def test_a_second_round_works_like_the_first() -> None:
+    """No state of the first round may stop it."""
     rig, nodes = await rig_of(7)
     for _ in range(3):
         rig.store.clear()

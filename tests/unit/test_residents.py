@@ -1,4 +1,4 @@
-"""What Little's law says about the table: the prediction holds while the clean-up runs, and shows when it does not."""
+"""Little's law for the table: the prediction is right while the clean-up runs, and shows when it does not."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def test_the_mean_is_the_rate_times_the_mean_stay() -> None:
     assert resident_mean(20, 2, 300, 0) == 6040
 
 
-def test_the_bound_is_above_what_is_there_before_a_sweep() -> None:
+def test_the_bound_is_above_the_maximum_before_a_sweep() -> None:
     most = 20 * 360
     assert most + 6 * math.sqrt(most) < resident_bound(20, 0, 300, 60) < 1.2 * most
     assert resident_bound(0, 0, 300, 60) == 0
 
 
 def settings(cleanup_interval_s: float = INTERVAL_S) -> Settings:
-    """There are no nodes here: jobs are cancelled as they wait."""
+    """There are no nodes: waiting jobs are cancelled."""
     return Settings(retention_s=RETENTION_S, cleanup_interval_s=cleanup_interval_s, no_node_grace_s=1e6)
 
 
@@ -36,7 +36,7 @@ async def end_jobs(rig: MeteredRig, count: int) -> None:
 
 
 async def run_for(rig: MeteredRig, seconds: int, jobs_a_second: int, sweep_every_s: float = INTERVAL_S) -> list[float]:
-    """Let time pass and jobs end; return finished jobs above the bound (negative below it), second by second."""
+    """Let time pass and jobs end; return the finished jobs minus the bound for each second."""
     above = []
     for second in range(1, seconds + 1):
         rig.clock.ms += 1000
@@ -49,13 +49,13 @@ async def run_for(rig: MeteredRig, seconds: int, jobs_a_second: int, sweep_every
     return above
 
 
-async def test_traffic_that_changes_stays_below_the_bound_while_the_clean_up_runs() -> None:
+async def test_changing_traffic_stays_below_the_bound_while_the_clean_up_runs() -> None:
     rig = MeteredRig(settings())
     for jobs_a_second in (5, 20, 0, 0, 40, 1):
         assert max(await run_for(rig, 60, jobs_a_second)) <= 0
 
 
-async def test_the_prediction_is_the_mean_of_what_is_there() -> None:
+async def test_the_prediction_is_the_mean_of_resident_jobs() -> None:
     rig = MeteredRig(settings())
     await run_for(rig, 50, 10)
     there = []
@@ -69,7 +69,7 @@ async def test_the_prediction_is_the_mean_of_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("then_jobs", [0, 10])
-async def test_a_clean_up_that_is_off_is_seen_whether_jobs_still_come_or_not(then_jobs: int) -> None:
+async def test_a_disabled_clean_up_is_found_with_and_without_new_jobs(then_jobs: int) -> None:
     rig = MeteredRig(settings(cleanup_interval_s=0))
     assert max(await run_for(rig, 30, 10, 0)) <= 0
     assert (await run_for(rig, 35, then_jobs, 0))[-1] > 0
@@ -82,7 +82,7 @@ async def test_unfinished_jobs_are_no_leak() -> None:
     assert await rig.value("jobs_resident_predicted") == await rig.value("jobs_resident_bound") == 50
 
 
-async def test_the_looks_are_bounded() -> None:
+async def test_the_readings_are_bounded() -> None:
     rig = MeteredRig()
     for _ in range(1000):
         rig.clock.ms += 4000
@@ -90,7 +90,7 @@ async def test_the_looks_are_bounded() -> None:
     assert len(rig.exporter.residents._looks) < 110
 
 
-async def test_settings_and_the_last_run_are_told() -> None:
+async def test_settings_and_the_last_run_are_reported() -> None:
     rig = MeteredRig(settings())
     assert await rig.value("cleanup_last_run_timestamp_seconds") == 1000
     assert await rig.value("cleanup_interval_seconds") == INTERVAL_S
@@ -100,7 +100,7 @@ async def test_settings_and_the_last_run_are_told() -> None:
     assert await rig.value("cleanup_last_run_timestamp_seconds") == 1005
 
 
-async def test_jobs_that_go_before_their_time_are_counted() -> None:
+async def test_jobs_removed_before_their_retention_are_counted() -> None:
     rig = MeteredRig(Settings(finished_max=3))
     await end_jobs(rig, 7)
     assert await rig.value("jobs_evicted_total") == 4

@@ -1,4 +1,4 @@
-"""Who waits for which job: each is told once, and no entry outlives the job or the waiter."""
+"""Waiters for results: each is notified once, and no entry outlives the job or the waiter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voxpool.scheduler.web.sessions.results import Results
 
 
 class Client:
-    """Remembers what it was told."""
+    """Records its notifications."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -32,7 +32,7 @@ def ended(one: Job, results: Results) -> None:
     results.job_ended(one)
 
 
-def test_all_who_watch_a_job_are_told_once() -> None:
+def test_all_watchers_of_a_job_are_notified_once() -> None:
     results, first, second, one = Results(10, 1000), Client(), Client(), job()
     for client in (first, second, second):
         results.watch(one, client)
@@ -41,14 +41,14 @@ def test_all_who_watch_a_job_are_told_once() -> None:
     assert (first.told, second.told, len(results)) == (["j-1"], ["j-1"], 0)
 
 
-def test_who_comes_after_the_end_is_told_at_once() -> None:
+def test_a_watcher_after_the_end_is_notified_at_once() -> None:
     results, client, one = Results(10, 1000), Client(), job()
     ended(one, results)
     results.watch(one, client)
     assert (client.told, len(results)) == (["j-1"], 0)
 
 
-def test_who_went_away_is_not_told() -> None:
+def test_a_removed_watcher_is_not_notified() -> None:
     results, gone, stays, one = Results(10, 1000), Client(), Client(), job()
     results.watch(one, gone)
     results.watch(one, stays)
@@ -71,7 +71,7 @@ async def test_a_wait_ends_with_the_job() -> None:
 
 
 @pytest.mark.parametrize("how", ["time", "gone", "release", "cancelled"])
-async def test_a_wait_that_ends_otherwise_leaves_nothing(how: str) -> None:
+async def test_an_aborted_wait_leaves_nothing_behind(how: str) -> None:
     results, one = Results(10, 1000), job()
     gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     waiting = asyncio.create_task(results.wait(one, 0.01 if how == "time" else 60, gone))

@@ -1,4 +1,4 @@
-"""Attempts that a worker answered with an error: the pause before the next one, their number, what is reported."""
+"""Attempts that a worker answered with an error: the pause before the next one, their number, the reported error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUIET = {"lease_s": 4000.0, "heartbeat_s": 1000.0, "dispatch_timeout_s": 500.0, 
 
 
 async def fail_until_it_ends(rig: Rig, **submit: int) -> tuple[Job, list[int]]:
-    """Submit a job to a node that fails each attempt at once; return it and the ms at which the attempts began."""
+    """Submit a job to a node that fails each attempt at once; return the job and the start of each attempt in ms."""
     node, link = await rig.node("n1")
     job = await rig.submit(**submit)  # type: ignore[arg-type]
     began = []
@@ -44,13 +44,13 @@ async def test_the_pause_between_two_attempts_doubles_up_to_its_bound() -> None:
         ({}, [0, 1000]),
     ],
 )
-async def test_a_submit_may_say_how_often_and_how_soon_it_is_tried(asked: dict[str, int], times: list[int]) -> None:
+async def test_a_submit_may_set_attempts_and_backoff(asked: dict[str, int], times: list[int]) -> None:
     settings = Settings(backoff_s=1, attempts_max=2, **QUIET)  # type: ignore[arg-type]
     job, began = await fail_until_it_ends(Rig(settings=settings), **asked)
     assert began == times and job.reason == "attempts_max"
 
 
-async def test_the_waiting_time_out_counts_from_the_end_of_the_back_off() -> None:
+async def test_the_waiting_timeout_counts_from_the_end_of_the_backoff() -> None:
     settings = Settings(backoff_s=20, waiting_timeout_s=10, **QUIET)  # type: ignore[arg-type]
     rig = Rig(settings=settings)
     node, _ = await rig.node("n1")
@@ -63,7 +63,7 @@ async def test_the_waiting_time_out_counts_from_the_end_of_the_back_off() -> Non
     assert (job.state, job.reason, job.detail) == (FAILED, "no_node", "broken_model: ValueError: none")
 
 
-async def test_a_job_in_back_off_is_in_no_queue_and_keeps_no_other_job_waiting() -> None:
+async def test_a_job_in_backoff_is_in_no_queue_and_delays_no_other_job() -> None:
     rig = Rig(settings=Settings(backoff_s=20))
     node, link = await rig.node("n1")
     job = await rig.submit()
@@ -73,7 +73,7 @@ async def test_a_job_in_back_off_is_in_no_queue_and_keeps_no_other_job_waiting()
     assert other.state == DISPATCHED and len(link.assigns) == 2
 
 
-async def test_a_client_may_expire_or_cancel_a_job_in_back_off() -> None:
+async def test_a_job_in_backoff_may_time_out_or_be_cancelled() -> None:
     rig = Rig(settings=Settings(backoff_s=20))
     node, _ = await rig.node("n1", slots=2)
     expires, cancelled = await rig.submit(timeout_ms=3000), await rig.submit()
@@ -88,7 +88,7 @@ async def test_a_client_may_expire_or_cancel_a_job_in_back_off() -> None:
     assert len(rig.sink.ended) == 2 and len(rig.core.waiting) == 0
 
 
-async def test_another_node_is_tried_first_after_the_back_off() -> None:
+async def test_another_node_is_tried_first_after_the_backoff() -> None:
     rig = Rig(settings=Settings(backoff_s=2))
     first, _ = await rig.node("n1", slots=5)
     job = await rig.submit()
@@ -98,7 +98,7 @@ async def test_another_node_is_tried_first_after_the_back_off() -> None:
     assert (job.state, job.node_id, job.attempt) == (DISPATCHED, "n2", 2)
 
 
-async def test_a_node_that_was_lost_costs_the_job_no_back_off() -> None:
+async def test_a_lost_node_causes_no_backoff() -> None:
     rig = Rig(settings=Settings(backoff_s=20))
     first, _ = await rig.node("n1")
     job = await rig.submit()
@@ -130,7 +130,7 @@ async def test_a_final_error_is_final_at_once_and_has_the_text_of_the_worker() -
         ("output_too_large", "", ("output_too_large", "")),
     ],
 )
-async def test_what_a_node_writes_is_bounded_and_can_not_pass_for_a_word_of_the_scheduler(
+async def test_an_error_of_a_node_is_bounded_and_differs_from_reasons_of_the_scheduler(
     reason: str, detail: str, expected: tuple[str, str]
 ) -> None:
     rig = Rig()
@@ -140,7 +140,7 @@ async def test_what_a_node_writes_is_bounded_and_can_not_pass_for_a_word_of_the_
     assert (job.reason, job.detail) == expected
 
 
-async def test_a_node_that_never_answers_rests_as_one_that_answers_errors_does() -> None:
+async def test_a_node_that_never_answers_rests_like_a_failing_one() -> None:
     rig = Rig(settings=Settings(dispatch_timeout_s=5, rest_after_failures=3, rest_s=30, lease_s=1000, heartbeat_s=300))
     silent, link = await rig.node("n1", link=Link())
     job = await rig.submit(attempts_max=10)

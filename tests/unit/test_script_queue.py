@@ -1,4 +1,4 @@
-"""The script queue: in order, one flush at a time, repeated until answered; nothing is lost with an answer."""
+"""The script queue: calls in order, one flush at a time, repeated until answered; a lost answer loses nothing."""
 
 import weakref
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class Recorder:
 
 
 class LosesAnswers:
-    """Runs the calls on another store, but the answers of the first `losses` flushes that hold a `script` get lost."""
+    """Runs the calls on another store, but the answers of the first `losses` flushes with a `script` get lost."""
 
     restarts = 0
 
@@ -51,7 +51,7 @@ def queue_on(runner: ScriptRunner) -> ScriptQueue:
     return ScriptQueue(runner, HandClock(1000), 45_000, Observer(), Outages(Settings()), lambda: None)
 
 
-async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() -> None:
+async def test_calls_are_sent_in_order_and_adjacent_ones_of_a_kind_are_merged() -> None:
     runner = Recorder()
     queue = queue_on(runner)
     words: list[str] = []
@@ -72,7 +72,7 @@ async def test_calls_go_out_in_order_and_neighbours_of_a_kind_travel_together() 
 
 
 async def test_a_store_that_lost_its_data_is_reported_once_and_before_the_answers() -> None:
-    """Handlers of the answers then see the new generations of the nodes."""
+    """Handlers of the answers then have the new generations of the nodes."""
     seen: list[str] = []
 
     class Reports(NoSelects):
@@ -80,7 +80,7 @@ async def test_a_store_that_lost_its_data_is_reported_once_and_before_the_answer
             seen.append("restarted")
 
     runner = Recorder()
-    runner.restarts = 3  # before this scheduler began
+    runner.restarts = 3  # before the start of this scheduler
     queue = queue_on(runner)
     for restarts in (3, 4, 4):
         runner.restarts = restarts
@@ -89,8 +89,8 @@ async def test_a_store_that_lost_its_data_is_reported_once_and_before_the_answer
     assert seen == ["OK", "restarted", "OK", "OK"]
 
 
-async def test_who_waited_for_a_beat_is_released_with_its_answer() -> None:
-    """And not with the next beat, which may be long in coming: the last one is that of a node that has gone."""
+async def test_a_waiter_for_a_heartbeat_is_released_with_its_answer() -> None:
+    """It must not wait for the next heartbeat, which may be late: the last one was of a node that has left."""
     queue = queue_on(Recorder())
     words: list[str] = []
     queue.heartbeat("n1", "g1", on_word := partial(words.append))
@@ -100,7 +100,7 @@ async def test_who_waited_for_a_beat_is_released_with_its_answer() -> None:
     assert words == ["OK"] and held() is None
 
 
-async def test_batches_are_cut_at_a_thousand_arguments() -> None:
+async def test_batches_are_split_at_a_thousand_arguments() -> None:
     runner = Recorder()
     queue = queue_on(runner)
     words: list[str] = []
@@ -135,7 +135,7 @@ async def rig_that_loses(script: str, losses: int) -> Rig:
 
 
 async def test_a_select_whose_answer_was_lost_is_repeated_and_gives_one_assign() -> None:
-    """R9: exactly one assignment an attempt."""
+    """R9: there is exactly one assignment an attempt."""
     rig = await rig_that_loses("select_node", losses=2)
     _, link = await rig.node("n1", slots=3)
     job = await rig.submit()
@@ -154,7 +154,7 @@ async def test_a_release_whose_answer_was_lost_frees_one_slot() -> None:
 
 
 async def test_a_rest_that_is_repeated_after_a_new_register_does_not_touch_it() -> None:
-    """Busy, a reconnect, and a lost answer: the whole flush is sent again, the rest of the old connection first."""
+    """Busy, a reconnect, and a lost answer: the complete flush is repeated, the rest of the old connection first."""
     rig = await rig_that_loses("register_node", losses=0)
     runner = rig.core.queue._runner
     assert isinstance(runner, LosesAnswers)
@@ -167,12 +167,12 @@ async def test_a_rest_that_is_repeated_after_a_new_register_does_not_touch_it() 
     assert new.registered and rig.counts.of["store_failed"] == 1
 
 
-async def test_reservations_freed_by_a_lost_answer_are_found_all_the_same() -> None:
-    """What the lost answer of expire_reservations had said is unknown: every pool is asked again."""
+async def test_reservations_freed_by_a_lost_answer_are_found() -> None:
+    """The lost answer of expire_reservations is unknown: every pool is asked again."""
     rig = await rig_that_loses("expire_reservations", losses=0)
     node, _ = await rig.node("n1")
     forgotten = await rig.submit()
-    node.reservations.clear()  # a reservation that nobody knows of any more
+    node.reservations.clear()  # a reservation without an owner
     rig.core.timeouts.deadlines.clear(forgotten)
     waits = await rig.submit(timeout_ms=200_000)
     waits.waits_from_ms = rig.clock.ms + 190_000
@@ -208,8 +208,8 @@ class Down:
         return [["OK"] * max(1, (len(call.args) - 2) // 2) for call in calls]
 
 
-async def test_beats_do_not_pile_up_while_the_store_is_down() -> None:
-    """Of each node the last one is sent when it answers again, whatever the time that it took."""
+async def test_heartbeats_do_not_pile_up_while_the_store_is_down() -> None:
+    """The last heartbeat of each node is sent when the store answers again, after any time."""
     runner = Down()
     queue = queue_on(runner)
     told: list[str] = []

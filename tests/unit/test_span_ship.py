@@ -1,4 +1,4 @@
-"""Spans are carried away in a thread, bounded; every one of them is exported, failed or dropped, and that is told."""
+"""Spans are exported in a bounded thread; each one is counted as exported, failed or dropped, and losses are logged."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PATIENCE_S = 10.0
 
 
 def span(number: int) -> Span:
-    """A span that is told by its id."""
+    """Return a span that its id identifies."""
     return Span("voxpool.job", 1, number, 0, 1, 2, {})
 
 
 class Exporter:
-    """Takes what it gets once `gate` is open; says that it arrived unless `is_away`."""
+    """Accepts spans once `gate` is open; reports success unless `is_away`."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -62,7 +62,7 @@ class Ship:
         self.ship = SpanShip(self.exporter, spans_max, log_of(self.stream), lambda: self.now_s)
 
     def counts(self) -> dict[str, float]:
-        """Return what the metrics say."""
+        """Return the values of the metrics."""
         registry = CollectorRegistry()
         registry.register(self.ship)
         found = parsed(generate_latest(registry).decode())
@@ -82,7 +82,7 @@ def log_of(stream: io.BytesIO) -> Log:
 
 @contextmanager
 def sailing(spans_max: int) -> Iterator[Ship]:
-    """A ship whose thread is over at the end."""
+    """Run a ship whose thread has ended at the end."""
     sailing = Ship(spans_max)
     try:
         yield sailing
@@ -103,8 +103,8 @@ def test_all_arrive_in_order_and_in_batches() -> None:
         assert one.counts() == {"exported": 1000, "failed": 0, "dropped": 0} and one.told() == []
 
 
-def test_what_does_not_fit_is_dropped_and_nobody_waits() -> None:
-    """The exporter hangs with the first batch in its hands; then there is room for ten."""
+def test_spans_that_do_not_fit_are_dropped_without_waiting() -> None:
+    """The exporter hangs with the first batch; then there is room for ten."""
     with sailing(10) as one:
         one.ship.give(span(0))
         assert one.exporter.entered.wait(PATIENCE_S)
@@ -118,7 +118,7 @@ def test_what_does_not_fit_is_dropped_and_nobody_waits() -> None:
         assert one.counts() == {"exported": 11, "failed": 0, "dropped": 990} and one.told() == [(0, 990)]
 
 
-def test_what_the_receiver_does_not_take_is_counted() -> None:
+def test_spans_rejected_by_the_receiver_are_counted() -> None:
     with sailing(1000) as one:
         one.exporter.is_away = True
         one.exporter.gate.set()
@@ -138,8 +138,8 @@ def test_a_stop_does_not_wait_for_a_receiver_that_hangs() -> None:
         assert one.exporter.aborted and one.told() == [(50, 0)]
 
 
-def test_a_receiver_that_stays_away_is_told_of_every_ten_seconds() -> None:
-    """Also when so many spans wait that the queue never gets empty."""
+def test_an_unavailable_receiver_is_logged_every_ten_seconds() -> None:
+    """Also when the number of waiting spans never reaches zero."""
     with sailing(10 * BATCH_MAX) as one:
         one.exporter.is_away = True
         one.ship.give(span(0))
@@ -155,7 +155,7 @@ def test_a_receiver_that_stays_away_is_told_of_every_ten_seconds() -> None:
         assert one.told()[1:] == [(10 * BATCH_MAX, 0)]
 
 
-def test_an_exporter_with_a_bug_is_counted_and_goes_on() -> None:
+def test_a_bug_of_the_exporter_is_counted_and_survived() -> None:
     with sailing(1000) as one:
         export = one.exporter.export
 
@@ -174,10 +174,10 @@ def test_an_exporter_with_a_bug_is_counted_and_goes_on() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["localhost:4318", "ftp://host", "http://", "http://[", "/v1/traces"])
-def test_an_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
+def test_an_invalid_endpoint_is_rejected(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="is no URL of an OTLP receiver"):
         open_tracing(Settings(traces_endpoint=endpoint), SystemClock(), random.Random(1), log_of(io.BytesIO()), "i")
 
 
-def test_no_endpoint_no_traces() -> None:
+def test_without_an_endpoint_there_are_no_traces() -> None:
     assert open_tracing(Settings(), SystemClock(), random.Random(1), log_of(io.BytesIO()), "i") is None

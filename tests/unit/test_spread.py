@@ -1,4 +1,4 @@
-"""Quantiles of binned milliseconds lie where those of the values do, within a bin; a window slides without a trace."""
+"""Quantiles of binned milliseconds match those of the values within a bin; a sliding window leaves no trace."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_bins_follow_each_other_without_gaps(value: int) -> None:
 
 
 @given(VALUES, VALUES)
-def test_what_is_added_and_taken_leaves_nothing(first: list[int], second: list[int]) -> None:
+def test_added_and_removed_values_leave_nothing(first: list[int], second: list[int]) -> None:
     spread = spread_of(first)
     spread.add(spread_of(second))
     assert spread.quantiles(SHARES) == spread_of(first + second).quantiles(SHARES)

@@ -1,4 +1,4 @@
-"""The transitions of jobs and nodes: what the tables list happens, everything else raises and changes nothing."""
+"""The transitions of jobs and nodes: the listed ones happen, every other event raises and changes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def node_in(presence: str, flags: str) -> Node:
 
 @pytest.mark.parametrize(("state", "event"), list(product(TRANSITIONS, EVENTS_OF_JOBS)))
 def test_a_job_follows_its_table(state: str, event: str) -> None:
-    """Each event leads where the table says, or raises and leaves the state."""
+    """Each event leads to the listed state, or raises and does not change the state."""
     job = job_in(state)
     if event in TRANSITIONS[state]:
         job.move(event)
@@ -44,7 +44,7 @@ def test_a_job_follows_its_table(state: str, event: str) -> None:
 
 @pytest.mark.parametrize(("presence", "flags", "event"), list(product(PRESENCE, FLAGS, EVENTS_OF_NODES)))
 def test_a_node_follows_its_tables(presence: str, flags: str, event: str) -> None:
-    """An event moves presence or flags, never both; nothing happens to a node that is gone."""
+    """An event changes presence or flags, never both; no event is allowed after the last state."""
     node = node_in(presence, flags)
     if event in PRESENCE[presence]:
         expected = (PRESENCE[presence][event], flags)
@@ -61,7 +61,7 @@ def test_a_node_follows_its_tables(presence: str, flags: str, event: str) -> Non
 
 
 def test_every_state_can_be_reached_and_left() -> None:
-    """No state of a table is dead: each is entered by some event, and all but the last ones are left."""
+    """No state of a table is dead: each is entered by some event, and all except the final ones are left."""
     assert {then for events in TRANSITIONS.values() for then in events.values()} == set(TRANSITIONS) - {jobs.NEW}
     assert {state for state, events in TRANSITIONS.items() if not events} == {REMOVED}
     assert {"completed", "failed", "cancelled"} == FINAL_STATES
@@ -69,7 +69,7 @@ def test_every_state_can_be_reached_and_left() -> None:
 
 
 async def test_a_job_ends_once() -> None:
-    """A second end raises and leaves the first one, its counts and its client alone."""
+    """A second end raises and changes neither the first one nor its counts nor its client."""
     rig = Rig()
     await rig.node("n1")
     job = await rig.submit()

@@ -1,4 +1,4 @@
-"""The table of bad answers: what each means; an answer that is not in it is repeated like those that pass."""
+"""The table of error answers and their meanings; an unlisted answer is retried like a temporary one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_each_answer_has_its_meaning(text: str, means: str) -> None:
     assert (meaning_of(error), text_of(error)) == (means, text)
 
 
-def test_what_is_no_answer_of_redis_passes() -> None:
+def test_errors_of_the_connection_are_temporary() -> None:
     """Sockets that break, bytes that can't be read."""
     for error in (
         ConnectionResetError(),

@@ -1,4 +1,4 @@
-"""What waits for a store that doesn't answer is bounded, and what it is told in the end is what holds then."""
+"""What waits for an unavailable store is bounded, and the store finally gets the current state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voxpool.scheduler.stores.memory import MemoryStore
 
 
 class Away:
-    """A memory store that is away until `meanwhile`, called at each try, says that it is back."""
+    """A memory store that is unavailable until `meanwhile`, called at each attempt, returns True."""
 
     def __init__(self, store: MemoryStore) -> None:
         self.restarts = 0
@@ -58,7 +58,7 @@ async def test_sweeps_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rig.core.queue.idle and not rig.store.dump().get("nodes"), "swept again"
 
 
-async def test_a_drain_that_goes_to_and_fro_is_one_call_and_the_last_word_counts() -> None:
+async def test_repeated_drains_and_undrains_are_one_call_with_the_last_state() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
     for number in range(1001):
@@ -75,7 +75,7 @@ async def test_a_drain_that_goes_to_and_fro_is_one_call_and_the_last_word_counts
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_whatever_the_order_the_store_ends_with_the_flags_of_the_node(seed: int) -> None:
+async def test_the_store_ends_with_the_flags_of_the_node_in_any_order(seed: int) -> None:
     rig = Rig()
     chance = random.Random(seed)
     node, _ = await rig.node("n1")
@@ -100,7 +100,7 @@ async def test_whatever_the_order_the_store_ends_with_the_flags_of_the_node(seed
             assert drawn(rig) is not bool(node.flags), (step, node)
 
 
-async def test_nodes_are_refused_while_too_much_waits_and_taken_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nodes_are_rejected_while_too_much_waits_and_accepted_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script_queue, "BACKLOG_MAX", 3)
     rig = Rig()
     registers = [
@@ -121,7 +121,9 @@ async def test_nodes_are_refused_while_too_much_waits_and_taken_later(monkeypatc
 async def test_short_failures_of_the_store_do_not_make_the_expected_wait_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It fails 100 times for 50 ms: that no job started then says nothing about the nodes, whoever asks meanwhile."""
+    """It fails 100 times for 50 ms; that no job started then says nothing about the nodes, even if a caller asks in
+    between.
+    """
     monkeypatch.setattr(script_queue, "BACKOFF_MS", (0, 0))
     away = Away(MemoryStore())
     rig = Rig(runner=away)

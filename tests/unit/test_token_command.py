@@ -1,4 +1,4 @@
-"""`voxpool token`: the secret goes to standard output, once; its hash into the file; nothing else says it."""
+"""`voxpool token`: the secret is printed once on standard output, and its hash is written into the file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def run(*arguments: str, **environment: str) -> Result:
     return CliRunner(env=environment).invoke(cli, ["token", *arguments])
 
 
-def test_the_secret_is_all_that_standard_output_gets(tmp_path: Path) -> None:
-    """So that TOKEN=$(voxpool token …) has it; what to do next is on standard error."""
+def test_standard_output_has_the_secret_only(tmp_path: Path) -> None:
+    """TOKEN=$(voxpool token …) gets it; the next steps are on standard error."""
     file = tmp_path / "tokens.toml"
     made = run("ann", "--role", "client", "--rate-per-s", "2.5", "--access-file", str(file))
     secret = made.stdout.removesuffix("\n")
@@ -44,7 +44,7 @@ def test_the_file_may_be_that_of_the_setting(tmp_path: Path) -> None:
     assert len(read_tokens(file)) == 2
 
 
-def test_as_json_it_is_one_object(tmp_path: Path) -> None:
+def test_the_json_output_is_one_object(tmp_path: Path) -> None:
     file = tmp_path / "tokens.toml"
     shown = json.loads(run("ann", "--role", "admin", "--access-file", str(file), "--json").stdout)
     assert shown == {
@@ -60,12 +60,12 @@ RATE = ["ann", "--role", "client", "--rate-per-s"]
 
 
 @pytest.mark.parametrize("arguments", [["ann"], ["--role", "client"], ["ann", "--role", "boss"], [*RATE, "x"], RATE])
-def test_what_is_missing_or_unknown_is_an_error_of_use(arguments: list[str]) -> None:
+def test_missing_or_unknown_arguments_are_usage_errors(arguments: list[str]) -> None:
     made = run(*arguments)
     assert made.exit_code == 2 and made.stdout == "", "run_commands makes it 3"
 
 
-def test_a_name_that_has_another_role_makes_no_token(tmp_path: Path) -> None:
+def test_a_name_with_another_role_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "tokens.toml"
     run("ann", "--role", "client", "--access-file", str(file))
     before = file.read_text()

@@ -1,4 +1,4 @@
-"""The token file: what is let in by it, what is wrong with it, and how an entry gets there."""
+"""The token file: valid tokens, errors in the file, and the addition of an entry."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def caller(name: str, role: Role = Role.CLIENT, rate_per_s: float | None = None)
     return Caller(name, role, rate_per_s, digest_of(f"{name}'s"))
 
 
-def test_a_token_is_256_bits_of_chance_and_the_file_has_only_its_hash(file: Path) -> None:
+def test_a_token_has_256_random_bits_and_the_file_has_only_its_hash(file: Path) -> None:
     made = [new_token(f"n{number}", Role.CLIENT) for number in range(50)]
     for secret, who in made:
         assert re.fullmatch(r"vxp_[A-Za-z0-9_-]{43}", secret) and who.digest == digest_of(secret)
@@ -45,7 +45,7 @@ def test_a_token_is_256_bits_of_chance_and_the_file_has_only_its_hash(file: Path
     assert not any(secret[4:] in file.read_text() for secret, _ in made)
 
 
-def test_what_is_appended_is_read_again_whatever_stood_there_before(file: Path) -> None:
+def test_an_appended_entry_can_be_read_with_any_previous_content(file: Path) -> None:
     file.write_text("# made by hand\n" + ENTRY.rstrip("\n"))
     bob = caller("bob", Role.NODE, 0.5)
     append_token(file, bob)
@@ -54,7 +54,7 @@ def test_what_is_appended_is_read_again_whatever_stood_there_before(file: Path) 
     assert file.read_text().startswith("# made by hand\n")
 
 
-def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_new_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     file = tmp_path / "new.toml"
     mask = os.umask(0)
     try:
@@ -65,7 +65,7 @@ def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert read_tokens(file).find("ann's") == caller("ann")
 
 
-def test_those_who_append_at_the_same_time_take_turns(tmp_path: Path) -> None:
+def test_simultaneous_appends_are_serialized(tmp_path: Path) -> None:
     file = tmp_path / "busy.toml"
     callers = [caller(f"n{number}") for number in range(40)]
     with ThreadPoolExecutor(8) as threads:
@@ -100,7 +100,7 @@ def test_those_who_append_at_the_same_time_take_turns(tmp_path: Path) -> None:
         ("#" * 1024 * 1024 + "\n", "1048577 bytes are above 1048576"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_one_line_without_any_secret(file: Path, text: str, said: str) -> None:
+def test_an_invalid_file_is_reported_in_one_line_without_any_secret(file: Path, text: str, said: str) -> None:
     file.write_text(text)
     with pytest.raises(ConfigError) as wrong:
         read_tokens(file)
@@ -110,7 +110,7 @@ def test_what_is_wrong_with_a_file_is_one_line_without_any_secret(file: Path, te
 
 
 def as_pipe(file: Path) -> None:
-    """Make it what nobody writes into: reading would wait for ever."""
+    """Replace the file by a pipe without a writer: a read would wait for ever."""
     file.unlink()
     os.mkfifo(file, 0o600)
 
@@ -128,7 +128,7 @@ def as_pipe(file: Path) -> None:
         ),
     ],
 )
-def test_a_file_that_cannot_be_trusted_is_not_read(file: Path, make: Callable[[Path], object], said: str) -> None:
+def test_a_file_with_unsafe_permissions_is_not_read(file: Path, make: Callable[[Path], object], said: str) -> None:
     file.write_text(ENTRY)
     make(file)
     with pytest.raises(ConfigError, match=re.escape(f"{file}: {said}")):
@@ -137,13 +137,13 @@ def test_a_file_that_cannot_be_trusted_is_not_read(file: Path, make: Callable[[P
 
 @pytest.mark.parametrize("mode", [0o400, 0o600, 0o440, 0o640])
 def test_a_group_may_read_it(file: Path, mode: int) -> None:
-    """It is how a service that isn't root is handed secrets."""
+    """A service that isn't root gets its secrets in this way."""
     file.write_text(ENTRY)
     file.chmod(mode)
     assert len(read_tokens(file)) == 1
 
 
-def test_a_token_in_place_of_the_path_is_not_said() -> None:
+def test_a_token_in_place_of_the_path_is_not_printed() -> None:
     with pytest.raises(ConfigError) as wrong:
         read_tokens(Path(STRAY))
     assert str(wrong.value) == "access_file is the path of a file, not a token"
@@ -152,12 +152,12 @@ def test_a_token_in_place_of_the_path_is_not_said() -> None:
 @pytest.mark.parametrize(
     ("name", "rate_per_s"), [("", None), ("a b", None), ('a"', None), ("x" * 65, None), ("a\n", None), ("a", 0.0)]
 )
-def test_no_token_is_made_that_no_file_may_have(name: str, rate_per_s: float | None) -> None:
+def test_no_token_is_made_for_an_invalid_entry(name: str, rate_per_s: float | None) -> None:
     with pytest.raises(ConfigError):
         new_token(name, Role.CLIENT, rate_per_s)
 
 
-def test_a_file_that_would_be_wrong_with_the_new_entry_stays_as_it_is(file: Path) -> None:
+def test_a_file_that_would_be_invalid_with_the_new_entry_is_not_changed(file: Path) -> None:
     file.write_text(ENTRY)
     with pytest.raises(ConfigError, match="two roles"):
         append_token(file, caller("ann", Role.ADMIN)._replace(digest=digest_of("other")))
@@ -169,8 +169,8 @@ def test_a_file_that_would_be_wrong_with_the_new_entry_stays_as_it_is(file: Path
 
 
 @pytest.mark.parametrize("secret", ["n0's", "n99's", "nobody's", "", "x" * 513, "\ud800"])
-def test_each_look_up_compares_all_tokens_in_constant_time(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How long it takes tells neither whether there is such a token, nor how much of it was right."""
+def test_each_lookup_compares_all_tokens_in_constant_time(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its duration reveals neither whether a token exists, nor how much of it was right."""
     tokens = Tokens([caller(f"n{number}") for number in range(100)])
     compared: list[tuple[bytes, bytes]] = []
 
@@ -186,7 +186,7 @@ def test_each_look_up_compares_all_tokens_in_constant_time(secret: str, monkeypa
     assert {len(one) for pair in compared for one in pair} <= {32}
 
 
-def test_neither_secret_nor_hash_stands_in_a_repr() -> None:
+def test_no_repr_has_a_secret_or_a_hash() -> None:
     ann = caller("ann", Role.ADMIN)
     shown = [repr(each) for each in (ann, Tokens([ann]), Authentication(Tokens([ann])), [ann], {"caller": ann})]
     shown += [str(ann), f"{ann}"]
@@ -200,7 +200,7 @@ def test_neither_secret_nor_hash_stands_in_a_repr() -> None:
     assert "n1" in repr(register) and "ann's" not in repr(register)
 
 
-def test_an_entry_says_what_its_caller_is(file: Path) -> None:
+def test_an_entry_has_the_role_and_rate_of_its_caller(file: Path) -> None:
     for who in (caller("a"), caller("b.c-d_e", Role.METRICS, 0.25), caller("f", Role.ADMIN, 1e9)):
         file.write_text(entry_text(who))
         assert read_tokens(file).find(f"{who.name}'s") == who

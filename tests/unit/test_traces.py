@@ -1,4 +1,4 @@
-"""Spans of jobs: what a core does, told as a tree; which jobs are sampled; nothing is kept of a job that has ended."""
+"""Spans of jobs as a tree; sampling; and that nothing is kept of ended jobs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORK = {f"voxpool.{name}" for name in ("job_id", "pair", "attempt", "node_id", "
 
 
 class TracedRig(Rig):
-    """A rig whose core is traced; the ns clock moves on by one at each look, so that all is in order."""
+    """A rig whose core is traced; the ns clock advances by one at each reading, so that all times are in order."""
 
     def __init__(self, sample: float = 1.0) -> None:
         self.spans: list[Span] = []
@@ -78,7 +78,7 @@ async def test_a_job_that_completes_has_four_spans() -> None:
     assert rig.observer.lives == {} and job.trace == ""
 
 
-async def test_attempts_that_are_given_up_say_why() -> None:
+async def test_abandoned_attempts_have_a_reason() -> None:
     rig = TracedRig()
     node, _ = await rig.node("ann")
     job = await rig.submit()
@@ -100,7 +100,7 @@ async def test_attempts_that_are_given_up_say_why() -> None:
     assert results.count("allocated") == 2 and set(results) == {"allocated", "nobody"}
 
 
-async def test_what_a_node_says_for_a_reason_is_told_only_if_it_is_a_word() -> None:
+async def test_a_nodes_reason_is_recorded_only_if_it_is_a_word() -> None:
     rig = TracedRig()
     node, _ = await rig.node("ann")
     job = await rig.submit()
@@ -112,7 +112,7 @@ async def test_what_a_node_says_for_a_reason_is_told_only_if_it_is_a_word() -> N
     assert SAID not in repr([whole.attributes, whole.events])
 
 
-async def test_a_job_that_times_out_while_it_waits_has_no_attempt() -> None:
+async def test_a_job_that_times_out_while_waiting_has_no_attempt() -> None:
     rig = TracedRig()
     job = await rig.submit()
     await rig.pass_time(11)
@@ -120,7 +120,7 @@ async def test_a_job_that_times_out_while_it_waits_has_no_attempt() -> None:
     assert [span.error for span in (*rig.named("waiting"), *rig.named("job"))] == ["no_node"] * 2
 
 
-async def test_a_store_that_does_not_answer_is_told_and_the_answer_after_it() -> None:
+async def test_an_outage_of_the_store_and_its_end_are_events() -> None:
     rig = TracedRig()
     inner = rig.store.run
     failures = [StoreUnavailable("gone")]
@@ -149,7 +149,7 @@ async def test_a_stale_allocation_is_an_event_and_events_are_bounded() -> None:
     assert len(events) == EVENTS_MAX and events[0].name == "stale_allocation"
 
 
-async def test_a_late_result_stands_under_what_the_node_sent_along() -> None:
+async def test_the_parent_of_a_late_result_is_the_context_that_the_node_sent() -> None:
     rig = TracedRig()
     node, link = await rig.node("ann")
     job = await rig.submit()
@@ -163,7 +163,7 @@ async def test_a_late_result_stands_under_what_the_node_sent_along() -> None:
 
 
 @pytest.mark.parametrize(("flags", "is_traced"), [("01", True), ("00", False), ("03", True), ("ff", True)])
-async def test_a_traceparent_decides_whatever_the_ratio(flags: str, is_traced: bool) -> None:
+async def test_a_traceparent_overrides_the_ratio(flags: str, is_traced: bool) -> None:
     came_with = f"00-{'ab' * 16}-{'cd' * 8}-{flags}"
     for sample in (0.0, 1.0):
         rig = TracedRig(sample)
@@ -179,7 +179,7 @@ async def test_a_traceparent_decides_whatever_the_ratio(flags: str, is_traced: b
             assert sent == came_with
 
 
-async def test_a_ratio_takes_its_share_and_tells_the_nodes_of_the_others() -> None:
+async def test_a_ratio_samples_its_share_and_nodes_learn_about_the_others() -> None:
     rig = TracedRig(0.25)
     node, link = await rig.node("ann", slots=1)
     for _ in range(400):
@@ -231,7 +231,7 @@ async def test_the_documentation_names_every_span_and_attribute() -> None:
     assert seen == told
 
 
-def test_reservations_are_read_as_they_were_written() -> None:
+def test_reservations_are_decoded_as_encoded() -> None:
     wants = [
         Want("a|1", "zh:en", 5, "", ()),
         Want("b|2", "x:y", 6, "ann", ("p", "q", "r")),
@@ -250,18 +250,18 @@ def test_reservations_are_read_as_they_were_written() -> None:
         *(f"00-{'a' * 32}-{'c' * 16}-01-more", f" 00-{'a' * 32}-{'c' * 16}-01", "é" * 55),
     ],
 )
-def test_a_wrong_traceparent_is_as_good_as_none(wrong: str) -> None:
+def test_an_invalid_traceparent_is_ignored(wrong: str) -> None:
     assert checked(wrong) == "" and checked(None) == ""
     assert trace_id("") is None and not is_sampled("")
 
 
-def test_what_is_written_can_be_read() -> None:
+def test_a_written_traceparent_can_be_read() -> None:
     text = traceparent(5, 6, True)
     assert checked(text) == text and trace_id(text) == f"{5:032x}" and span_id(text) == f"{6:016x}" and is_sampled(text)
     assert not is_sampled(traceparent(5, 6, False))
 
 
-def test_an_observer_that_hears_of_unknown_jobs_says_nothing() -> None:
+def test_an_observer_ignores_unknown_jobs() -> None:
     """It may be put around a core that has jobs already, and hears of those that are not sampled all the time."""
     spans: list[Span] = []
     observer = TraceObserver(0.0, lambda: 0, random.Random(1), spans.append)

@@ -1,4 +1,4 @@
-"""Waiting queues: the order of submits, and what is known of the room in each pool."""
+"""Waiting queues: the order of submits, and the known room in each pool."""
 
 from tests.unit.fakes import make_job
 from voxpool.scheduler.core.jobs.job import CANCELLED, Job
@@ -31,12 +31,12 @@ def answer_allocated(waiting: WaitingJobs, batch: SelectBatch | None) -> None:
     waiting.settle(batch)
 
 
-def test_the_oldest_jobs_go_first_whatever_the_order_in_which_they_came() -> None:
+def test_the_oldest_jobs_go_first_in_any_order_of_arrival() -> None:
     waiting = queue_of(make_job(3), make_job(1), make_job(2))
     assert sequences(waiting.next_batch(2)) == [1, 2]
 
 
-def test_a_pool_in_flight_gives_out_nothing_more() -> None:
+def test_a_pool_in_flight_gives_no_further_jobs() -> None:
     waiting = queue_of(make_job(1), make_job(2))
     batch = waiting.next_batch(1)
     assert sequences(batch) == [1]
@@ -54,13 +54,13 @@ def test_after_nobody_a_pool_rests_until_there_is_room() -> None:
     assert not waiting.ready
     waiting.room(["en:zh", "zh:en"], 1)
     batch = waiting.next_batch(5)
-    assert sequences(batch) == [1]  # one slot got free, one job asks
+    assert sequences(batch) == [1]  # one slot becomes free, one job is sent
     answer_allocated(waiting, batch)
     assert not waiting.ready
 
 
 def test_room_that_crosses_the_answer_nobody_is_not_lost() -> None:
-    """R21: a slot is released while the store is saying that nobody has room."""
+    """R21: a slot is released while the store's answer "nobody has room" is in flight."""
     waiting = queue_of(make_job(1))
     batch = waiting.next_batch(5)
     waiting.room(["zh:en"], 1)
@@ -68,7 +68,7 @@ def test_room_that_crosses_the_answer_nobody_is_not_lost() -> None:
     assert sequences(waiting.next_batch(5)) == [1]
 
 
-def test_credit_left_over_after_allocations_is_kept() -> None:
+def test_unused_credit_is_kept_after_allocations() -> None:
     waiting = queue_of(make_job(1), make_job(2), make_job(3))
     answer_nobody(waiting, waiting.next_batch(5))
     waiting.room(["zh:en"], 3)
@@ -87,7 +87,7 @@ def test_an_unsure_answer_makes_the_pool_ask_again() -> None:
     assert sequences(waiting.next_batch(5)) == [1, 2]
 
 
-def test_a_cancelled_job_leaves_at_once_or_when_it_comes_to_the_top() -> None:
+def test_a_cancelled_job_is_removed_at_once_or_at_the_top() -> None:
     jobs = [make_job(sequence) for sequence in (1, 2, 3)]
     waiting = queue_of(*jobs)
     for job in jobs[:2]:
@@ -107,7 +107,7 @@ def test_pools_without_waiting_jobs_do_not_exist() -> None:
     assert list(waiting.counts()) == [] and not waiting.ready
 
 
-def test_discard_of_a_job_on_its_way_to_the_store_changes_nothing() -> None:
+def test_discarding_a_job_in_flight_to_the_store_changes_nothing() -> None:
     job = make_job(1)
     waiting = queue_of(job, make_job(2))
     batch = waiting.next_batch(1)
@@ -133,8 +133,8 @@ def test_a_full_batch_gives_the_other_pools_the_next_turn() -> None:
     assert sequences(waiting.next_batch(1)) == [3]
 
 
-def test_a_job_that_waits_no_longer_is_released_though_an_older_one_waits() -> None:
-    """A client that submits and cancels for an hour behind one old job leaves nothing."""
+def test_a_removed_job_is_released_although_an_older_one_waits() -> None:
+    """A client that submits and cancels for an hour behind one old job leaves nothing behind."""
     waiting = queue_of(make_job(1))
     for sequence in range(2, 5000):
         job = make_job(sequence)

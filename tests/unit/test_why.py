@@ -1,4 +1,4 @@
-"""Why a job went where it went: only of jobs that somebody asked about, and bounded."""
+"""Decisions about jobs: recorded for followed jobs only, and bounded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from voxpool.scheduler.core.why import DECISIONS_MAX, Decision, Why, tell
 
 
 def decisions(rig: Rig, job: Job) -> list[Decision]:
-    """What is kept of `job`."""
+    """Return the recorded decisions about `job`."""
     followed = rig.why.of(job.job_id)
     assert followed is not None
     return list(followed.decisions)
 
 
-async def test_the_life_of_a_followed_job_is_told() -> None:
+async def test_the_history_of_a_followed_job_is_recorded() -> None:
     rig = Rig()
     first, _ = await rig.node("n1")
     job = await rig.submit(why=True)
@@ -42,7 +42,7 @@ async def test_the_life_of_a_followed_job_is_told() -> None:
     assert [decision.at_ms - job.submitted_ms for decision in decisions(rig, job)] == [0, 0, 0, *[500] * 5]
 
 
-async def test_nothing_is_kept_and_nothing_more_is_asked_of_a_job_that_nobody_asked_about() -> None:
+async def test_nothing_is_recorded_or_requested_for_other_jobs() -> None:
     rig = Rig()
     calls: list[str] = []
     run_now = rig.store.run_now
@@ -60,7 +60,7 @@ async def test_nothing_is_kept_and_nothing_more_is_asked_of_a_job_that_nobody_as
     assert "select_explained" in calls
 
 
-async def test_others_of_the_same_batch_are_not_kept() -> None:
+async def test_other_jobs_of_the_same_batch_are_not_recorded() -> None:
     rig = Rig()
     waiting = [await rig.submit(why=asked) for asked in (False, True, False)]
     await rig.node("n1", slots=3)
@@ -75,7 +75,7 @@ async def test_the_job_followed_longest_makes_room() -> None:
     assert [rig.why.of(job.job_id) is not None for job in jobs] == [False, False, True, True, True]
 
 
-async def test_the_story_of_a_job_that_fails_is_kept_though_nobody_asked() -> None:
+async def test_the_decisions_of_a_failed_job_are_recorded_without_why() -> None:
     rig = Rig(settings=Settings(backoff_s=2, attempts_max=2))
     first, _ = await rig.node("n1")
     job = await rig.submit()
@@ -94,7 +94,7 @@ async def test_the_story_of_a_job_that_fails_is_kept_though_nobody_asked() -> No
     assert [decision.at_ms - job.submitted_ms for decision in decisions(rig, job)] == [0, 0, 100, *[2100] * 3]
 
 
-async def test_the_story_of_a_job_that_completes_after_all_is_dropped() -> None:
+async def test_the_decisions_of_a_job_that_completes_after_all_are_dropped() -> None:
     rig = Rig(settings=Settings(backoff_s=0))
     node, _ = await rig.node("n1")
     job = await rig.submit()
@@ -104,7 +104,7 @@ async def test_the_story_of_a_job_that_completes_after_all_is_dropped() -> None:
     assert rig.why.of(job.job_id) is None and len(rig.why) == 0
 
 
-async def test_failures_displace_each_other_and_no_job_that_somebody_asked_about() -> None:
+async def test_failures_replace_each_other_and_no_followed_job() -> None:
     """The rig's Why keeps three of each kind."""
     rig = Rig()
     asked = await rig.submit(why=True)
@@ -127,7 +127,7 @@ async def test_a_job_that_leaves_the_table_is_followed_no_more() -> None:
 
 
 def submitted(why: Why, sequence: int) -> Job:
-    """Tell `why` of a submit."""
+    """Report a submit to `why`."""
     job = Job(f"j{sequence}", "r", "", "a:b", sequence, 0, b"", 0)
     why.job_submitted(job)
     return job
@@ -140,7 +140,7 @@ def test_each_nth_job_is_followed_by_itself() -> None:
     assert [job.sequence for job in jobs if why.of(job.job_id)] == [3, 6, 9]
 
 
-def test_with_no_room_nobody_is_followed() -> None:
+def test_without_room_no_job_is_followed() -> None:
     why = Why(HandClock(0), jobs_max=0, every=1)
     submitted(why, 1)
     assert len(why) == 0
@@ -158,7 +158,7 @@ def test_the_oldest_decisions_go_first_and_are_counted() -> None:
     assert followed.decisions[-1].attempt == 49
 
 
-def test_an_allocation_that_was_handed_back_is_told() -> None:
+def test_an_allocation_given_back_is_recorded() -> None:
     why = Why(HandClock(0), jobs_max=1, every=1)
     job = submitted(why, 1)
     why.stale_allocation(job, "n1", "s0-7")

@@ -1,4 +1,4 @@
-"""What a worker answers for what its work raised."""
+"""The answers of a worker for exceptions of its work."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_an_error_becomes_reason_and_detail(error: Exception, expected: Wo
     assert any("Traceback" in event for event in events) == (expected.reason == "engine_error")
 
 
-async def test_work_in_which_something_was_cancelled_is_answered() -> None:
+async def test_work_with_an_inner_cancellation_is_answered() -> None:
     async def work(work: Work) -> None:
         waits = asyncio.ensure_future(asyncio.Event().wait())
         waits.cancel()
@@ -62,7 +62,7 @@ async def test_work_in_which_something_was_cancelled_is_answered() -> None:
     assert result.error == WorkError("engine_error", True, "CancelledError")
 
 
-async def test_an_output_that_fits_no_message_is_final_and_says_why() -> None:
+async def test_a_too_large_output_is_a_final_error_with_a_reason() -> None:
     result, _ = await outcome(lambda work: {(1, 2): "tuple as a key"})
     assert result.error is not None and result.error.reason == "bad_output" and not result.error.retryable
     assert "must fit into JSON" in result.error.detail

@@ -42,7 +42,7 @@ def test_two_halves_add_up_to_the_measurement() -> None:
     assert set(halved(np.full(5, 3.0))) == {1.5}
 
 
-def test_a_written_report_can_be_read(tmp_path: Path) -> None:
+def test_written_costs_can_be_read(tmp_path: Path) -> None:
     costs = Costs(link_ms=(0.25, 0.5), script_ms=0.4, loop_ms=0.08, service_ms=(0.1, 0.30004))
     path = tmp_path / "costs.toml"
     path.write_text(costs.toml())
