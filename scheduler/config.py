@@ -71,6 +71,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio_bytes_max: Annotated[int, _setting("audio of one job", "bytes", ge=1)] = 10 * 1024**2
     output_bytes_max: Annotated[int, _setting("output of one job, encoded as JSON", "bytes", ge=1)] = 1024**2
     waiting_timeout_s: Annotated[float, _setting("a job that waits longer for a node fails", "s", gt=0)] = 10.0
+    late_factor: Annotated[
+        float,
+        _setting(
+            "a waiting job fails as too_late when its timeout_ms leaves less than this many times the mean work of its "
+            "pair; 0 = it waits until its time is over",
+            "",
+            ge=0,
+        ),
+    ] = 0.0
     store_refuse_s: Annotated[
         float,
         _setting("how long the store must fail, or hang for twice that, before submits are refused", "s", gt=0),

@@ -11,6 +11,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
             "jobs_max",
             "waiting_max",
             "waiting_timeout_s",
+            "late_factor",
             "rate_window_s",
             "no_node_grace_s",
             "wait_s_max",

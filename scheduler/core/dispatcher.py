@@ -31,7 +31,7 @@ from voxpool.scheduler.core.jobs.job import (
     key_of,
 )
 from voxpool.scheduler.core.jobs.job_table import JobTable
-from voxpool.scheduler.core.jobs.reasons import ATTEMPTS_MAX, SESSION_GONE
+from voxpool.scheduler.core.jobs.reasons import ATTEMPTS_MAX, EXPIRED, SESSION_GONE, TOO_LATE
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
 from voxpool.scheduler.core.nodes.node import GONE, Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
@@ -41,6 +41,8 @@ from voxpool.scheduler.core.why import Why
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import Assign, CancelAttempt
 
+LATE_LOOK_MS = 2
+"""How soon a job that has too little time left is looked at again, while the store may still find a slot for it."""
 AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""
 
@@ -175,17 +177,30 @@ class Dispatcher(Allocations):
 
     def job_due(self, job: Job) -> None:
         """The deadline of `job` has come."""
-        if job.expires_ms and job.expires_ms <= self._clock.now_ms():
-            self.end(job, FAILED, reason="expired")
+        now_ms = self._clock.now_ms()
+        if job.expires_ms and job.expires_ms <= now_ms:
+            self.end(job, FAILED, reason=EXPIRED)
         elif job.backoff_until_ms:
             job.backoff_until_ms = 0
             self._wait(job)
         elif job.state == WAITING:
-            self.end(job, FAILED, reason=self.intake.why_in_vain(job))
+            reason = TOO_LATE if self.is_too_late(job, now_ms) else self.intake.why_in_vain(job)
+            self.end(job, FAILED, reason=reason)
         else:
             node = self.node_registry.nodes[job.node_id]
             self.redispatch(job, node, TIMEOUT)
             self.node_registry.count_failure(node)
+
+    def is_too_late(self, job: Job, now_ms: int) -> bool:
+        """Return whether a waiting `job` has too little time left for its work, and no slot in sight."""
+        return 0 < self.intake.too_late_ms(job) <= now_ms and not self.waiting.may_start(job)
+
+    def wait_until(self, job: Job, ends_ms: int) -> None:
+        """Let a waiting `job` be due at `ends_ms`, or when it may be too late: then it is looked at again and again."""
+        late_ms = self.intake.too_late_ms(job)
+        if late_ms:
+            ends_ms = min(ends_ms, max(late_ms, self._clock.now_ms() + LATE_LOOK_MS))
+        self._set_deadline(job, ends_ms)
 
     # ---- sending
 
@@ -212,7 +227,7 @@ class Dispatcher(Allocations):
         return f"{self.instance}-{sequence}"
 
     def _wait(self, job: Job) -> None:
-        self._set_deadline(job, job.waits_from_ms + self._waiting_ms)
+        self.wait_until(job, job.waits_from_ms + self._waiting_ms)
         self.waiting.add(job)
         self.queue.nudge()
 

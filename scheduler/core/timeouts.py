@@ -38,10 +38,12 @@ class Timeouts:
         """Return whether `job` has not had its time to wait, as the store was away; set a new deadline then."""
         if job.state != WAITING or job.backoff_until_ms or 0 < job.expires_ms <= now_ms:
             return False
+        if self._dispatcher.is_too_late(job, now_ms):
+            return False
         ends_ms = self._dispatcher.queue.outages.end_of_wait_ms(job.waits_from_ms, self._waiting_ms, now_ms)
         if ends_ms <= now_ms:
             return False
-        self.deadlines.set(job, min(ends_ms, job.expires_ms or ends_ms))
+        self._dispatcher.wait_until(job, ends_ms)
         return True
 
     async def run_forever(self) -> None:

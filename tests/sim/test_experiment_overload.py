@@ -8,6 +8,7 @@ import pytest
 
 from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.overload.question import QUICK, Found, one_run, report_of, waiting_max
+from voxpool.sim.experiments.overload.short_timeouts import REFUSES, ShortJobs, lines_of, short_jobs
 from voxpool.sim.report.report import WITH, WITHOUT, Outcome
 from voxpool.sim.report.theory import bounded_queue, erlang_c_wait
 
@@ -49,3 +50,28 @@ def test_the_bounded_queue_is_erlang_c_without_a_bound_and_rejects_the_excess() 
 
 def test_the_stricter_limit_is_the_shorter_queue() -> None:
     assert waiting_max(SIZE, 0.005) < waiting_max(SIZE, 0.5) == pytest.approx(200, abs=5)
+
+
+@pytest.fixture(scope="module")
+def short() -> dict[str, ShortJobs]:
+    return {
+        f"{side} even work": short_jobs("even work", 150.0, 1, "memory", side, lambda _share: None)
+        for side in (WITHOUT, REFUSES, WITH)
+    }
+
+
+def test_a_job_that_would_end_too_late_gives_its_slot_to_one_that_is_in_time(short: dict[str, ShortJobs]) -> None:
+    """Refusals bring most of it; the end of what waits too long brings the rest, and nothing is worked on in vain."""
+    accepts_all, refuses, gives_up = (short[f"{side} even work"] for side in (WITHOUT, REFUSES, WITH))
+    assert accepts_all.in_vain > 0.8 * accepts_all.made and gives_up.in_vain == 0 < refuses.in_vain
+    assert gives_up.in_time >= refuses.in_time > 5 * accepts_all.in_time
+    assert gives_up.broken == refuses.broken == 0
+
+
+@pytest.mark.parametrize(("accepted_all", "gave_up", "is_kept"), [(50, 510, True), (60, 510, False), (50, 490, False)])
+def test_a_side_that_gives_up_too_much_is_broken(accepted_all: int, gave_up: int, is_kept: bool) -> None:
+    """It is compared with a pool that refuses nobody (10 times), and with one that only refuses (99 %)."""
+    jobs = {WITHOUT: accepted_all, REFUSES: 500, WITH: gave_up}
+    short = {f"{side} even work": ShortJobs(1000, in_time) for side, in_time in jobs.items()}
+    line = next(line for line in lines_of("overload", short) if "even work: of these completed" in line.name)
+    assert line.kept() is is_kept

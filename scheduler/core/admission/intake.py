@@ -13,7 +13,7 @@ from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.admission.wait_times import AFTER_MS_MAX, Flow, Line, ReturnTimes, chance_above
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.jobs.job import CANCELLED, Job
-from voxpool.scheduler.core.jobs.reasons import NO_NODE, OVERLOADED, STOPPING, WAITING_TIMEOUT
+from voxpool.scheduler.core.jobs.reasons import EXPIRED, NO_NODE, OVERLOADED, STOPPING, TOO_LATE, WAITING_TIMEOUT
 from voxpool.scheduler.errors import Rejected
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ GONE_MS_MAX = 60_000
 PAIRS_GONE_MAX = 10_000
 """Pairs that are remembered; past it the one that was idle first is forgotten."""
 
-CUT_SHORT = ("expired", STOPPING)
+CUT_SHORT = (EXPIRED, STOPPING)
 """Reasons of jobs that failed while their node was still working: their service time is unknown."""
 
 
@@ -69,6 +69,7 @@ class Intake:
         self._waiting = waiting
         self._outages = outages
         self._waiting_ms = ms(settings.waiting_timeout_s)
+        self._late_factor = settings.late_factor
         self._window_ms = ms(settings.rate_window_s)
         self._grace_ms = ms(settings.no_node_grace_s)
         self._retry_after_ms = ms(settings.retry_after_s)
@@ -106,6 +107,12 @@ class Intake:
         """Return the reason of `job`, which fails now since it found no slot in time."""
         reason = self._outages.why_in_vain(self._clock.now_ms())
         return NO_NODE if reason == WAITING_TIMEOUT and not self.has_node(job.pair) else reason
+
+    def too_late_ms(self, job: Job) -> int:
+        """Return when a waiting `job` has too little time left for its work; 0 = never."""
+        if not self._late_factor or not job.expires_ms:
+            return 0
+        return max(1, job.expires_ms - round(self._late_factor * self._of(job.pair).flow.service_ms))
 
     @property
     def unfinished(self) -> int:
@@ -152,7 +159,7 @@ class Intake:
             flow.ended(job.ended_ms, job.dispatched_ms, job.state != CANCELLED and job.reason not in CUT_SHORT)
         else:
             flow.gave_up(job.ended_ms)
-            if job.reason == WAITING_TIMEOUT:
+            if job.reason in (WAITING_TIMEOUT, TOO_LATE):
                 pair.late_spare = max(0.0, pair.late_spare - LATE_SPARE_MAX / 2)
         self._look_whether_gone(job.pair)
 
@@ -189,7 +196,7 @@ class Intake:
             return
         limit_ms = float(self._waiting_ms)
         if timeout_ms is not None:  # it covers the work, too
-            limit_ms = min(limit_ms, timeout_ms - flow.service_ms)
+            limit_ms = min(limit_ms, timeout_ms - (self._late_factor or 1.0) * flow.service_ms)
         if not flow.ahead:  # a slot is free: it would not wait
             pair.late_spare = min(pair.late_spare + LATE_SHARE, LATE_SPARE_MAX)
             return

@@ -20,6 +20,8 @@ class Reason(NamedTuple):
 RETRYABLE, FINAL = True, False
 
 WAITING_TIMEOUT = "waiting_timeout"
+EXPIRED = "expired"
+TOO_LATE = "too_late"
 ATTEMPTS_MAX = "attempts_max"
 STOPPING = "stopping"
 """Why a submit is refused, or a job handed back, by a scheduler that stops: the next scheduler may accept it."""
@@ -35,7 +37,8 @@ ENDS: dict[str, Reason] = {
     NO_NODE: Reason(RETRYABLE, "no node of its pair was connected"),
     STORE_UNAVAILABLE: Reason(RETRYABLE, "the store did not answer"),
     STOPPING: Reason(RETRYABLE, "the scheduler stopped before it had ended"),
-    "expired": Reason(FINAL, "the time-out that its client gave it is over"),
+    EXPIRED: Reason(FINAL, "the time-out that its client gave it is over"),
+    TOO_LATE: Reason(FINAL, "it still waited when too little of its client's time-out was left for its work"),
     ATTEMPTS_MAX: Reason(FINAL, "all of its attempts failed or were lost"),
     SESSION_GONE: Reason(RETRYABLE, "its client left, or stayed away for longer than the grace"),
     "cancelled": Reason(FINAL, "it was cancelled"),

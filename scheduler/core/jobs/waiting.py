@@ -102,6 +102,11 @@ class WaitingJobs:
         for queue in self._queues.values():
             yield queue.pair, queue.credit
 
+    def may_start(self, job: Job) -> bool:
+        """Return whether a slot may be free for the waiting `job`, or the store is looking for one."""
+        queue = self._queues.get(job.pair)
+        return queue is None or not job.queued or queue.in_flight or queue.credit >= 1
+
     def add(self, job: Job) -> None:
         """Queue `job` in the order of submits."""
         queue = self._queues.get(job.pair)

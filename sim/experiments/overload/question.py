@@ -4,11 +4,14 @@ Without: every submit is accepted while there is room, and fails after its waiti
 jobs that would wait too long. Both are compared with M/M/c/K, a bounded queue: K is the number of jobs at which the
 next one waits at most the timeout, with the probability of being late that intake.py accepts. In lasting overload this
 is LATE_SHARE, after a time of low load up to LATE_SPARE_MAX, so theory gives a range.
+
+Jobs with a short timeout beside patient ones are in short_timeouts.py.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +21,16 @@ from voxpool.scheduler.core.admission.wait_times import SERVICES_KEPT, chance_ab
 from voxpool.sim.chance.distributions import Exponential
 from voxpool.sim.checkers import CHECKERS
 from voxpool.sim.experiments.experiment import Experiment, Options
+from voxpool.sim.experiments.overload.short_timeouts import (
+    LATE_FACTOR,
+    LONG_S,
+    REFUSES,
+    SHORT_S,
+    WORKS,
+    ShortJobs,
+    lines_of,
+    short_jobs,
+)
 from voxpool.sim.experiments.overload.without.accepts_all import AcceptsAll
 from voxpool.sim.experiments.processes import Part, Tell, run_parts
 from voxpool.sim.planted.bugs import replaced
@@ -42,6 +55,8 @@ class Size:
     work_s: float = 0.5
     duration_s: float = 3600.0
     loads: tuple[float, ...] = (0.8, 1.0, 1.2, 2.0, 5.0)
+    short_s: float = 3600.0
+    """Duration of the traffic with short timeouts."""
 
     @property
     def servers(self) -> int:
@@ -50,7 +65,7 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(duration_s=300.0, loads=(0.8, 2.0, 5.0))
+QUICK = Size(duration_s=300.0, loads=(0.8, 2.0, 5.0), short_s=300.0)
 
 
 @dataclass(frozen=True)
@@ -128,36 +143,50 @@ def measure(options: Options, _rows: list[str]) -> Report:
         for load in sorted(size.loads, reverse=True)
         for side in options.sides()
     ]
-    return report_of(options, size, run_parts(parts, options.progress, options.at_once))
+    parts += [
+        Part(f"{side} {work}", short_jobs, (work, size.short_s, options.seed, options.store, side))
+        for work in WORKS
+        for side in (*options.sides(), REFUSES)
+    ]
+    found = run_parts(parts, options.progress, options.at_once)
+    short = {name: each for name, each in found.items() if isinstance(each, ShortJobs)}
+    return report_of(options, size, {name: found[name] for name in found.keys() - short.keys()}, short)
 
 
-def report_of(options: Options, size: Size, found: dict[str, Found]) -> Report:
-    """Return the report; `found` has one entry for each "side load"."""
+def report_of(options: Options, size: Size, found: Mapping[str, Found], short: Mapping[str, ShortJobs] = {}) -> Report:
+    """Return the report; `found` has one entry for each "side load", `short` for each "side work"."""
     lines = [line for load in size.loads for line in _lines(size, load, found)]
     runs = [each for name, each in found.items() if name.startswith(f"{WITH} ")]
-    lines.append(Line(ROW, "broken checkers", "", None, sum(each.broken for each in runs) if runs else None, "== 0"))
-    variants: dict[str, Any] = {
-        side: {name.split(" ")[1]: asdict(each) for name, each in found.items() if name.startswith(f"{side} ")}
-        for side in options.sides()
+    lines += lines_of(ROW, short)
+    broken = sum(each.broken for each in runs) + sum(each.broken for each in short.values())
+    lines.append(Line(ROW, "broken checkers", "", None, broken if runs else None, "== 0"))
+    shown: dict[str, Any] = {name: asdict(each) for name, each in found.items()}
+    shown |= {name: asdict(each) for name, each in short.items()}
+    variants = {
+        side: {name.partition(" ")[2]: each for name, each in shown.items() if name.startswith(f"{side} ")}
+        for side in (*options.sides(), REFUSES)
     }
     limits = [waiting_max(size, late) for late in (LATE_SHARE, LATE_SPARE_MAX)]
     return Report(
         experiment="overload",
         question=QUESTION,
         seed=options.seed,
-        options=options.shown(**{key: value for key, value in asdict(size).items() if key != "loads"}),
+        options=options.shown(**{key: value for key, value in asdict(size).items() if key not in ("loads", "short_s")}),
         lines=lines,
         variants=variants,
         variant=options.variant,
         notes=[
             f"M/M/c/K with c = {size.servers} and K = c + {limits[0]} to c + {limits[1]} (Gross and Harris, 2.5). "
             "The limits are wider by 2 points of the share and 10 % of the wait, because arrivals are random. The "
-            "share may be lower by the jobs that fill the queue at the start."
+            "share may be lower by the jobs that fill the queue at the start.",
+            f"Half of the jobs have {SHORT_S:g} s, half {LONG_S:g} s: with the fix the pool refuses what would wait "
+            f"too long and gives up what has too little time left (late_factor {LATE_FACTOR:g}). Its limit is a "
+            "multiple of the jobs in time of a pool that refuses nobody, and 99 % of those of a pool that only refuses.",
         ],
     )
 
 
-def _lines(size: Size, load: float, found: dict[str, Found]) -> list[Line]:
+def _lines(size: Size, load: float, found: Mapping[str, Found]) -> list[Line]:
     without, with_ = found.get(f"{WITHOUT} {load:g}"), found.get(f"{WITH} {load:g}")
     (most_refused, shortest_s), (least_refused, longest_s) = predicted(size, load)
     at = f"load {load:g}: "
