@@ -181,7 +181,7 @@ def report_of(options: Options, size: Size, found: Mapping[str, Found], short: M
             "share may be lower by the jobs that fill the queue at the start.",
             f"Half of the jobs have {SHORT_S:g} s, half {LONG_S:g} s: with the fix the pool refuses what would wait "
             f"too long and gives up what has too little time left (late_factor {LATE_FACTOR:g}). Its limit is a "
-            "multiple of the jobs in time of a pool that refuses nobody, and 99 % of those of a pool that only refuses.",
+            "multiple of the jobs in time of a pool that refuses nobody, and 99 % of those of one that only refuses.",
         ],
     )
 
