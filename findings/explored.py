@@ -12,7 +12,7 @@ from voxpool.sim.report.report import Line, Report
 
 ROW = "R1"
 FLOW = "1-timeout-offline"
-WHAT = "a time-out's redispatch and the offline of a node interleave"
+WHAT = "a timeout's redispatch and the offline of a node interleave"
 
 
 def finding_of(without: Mapping[str, Any], with_: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 -- ARGV       now        ms
 --            limit      reservations of this call; the earliest due first
 -- Returns    (job|attempt node)*   node is '' when the reservation was gone already
--- Called by  the sweep of time-outs, again at once while it gets `limit` of them
+-- Called by  the sweep of timeouts, again at once while it gets `limit` of them
 
 --- @include "_nodes"
 --- @include "_reservations"

@@ -2,7 +2,7 @@
 -- KEYS       leases nodes held reservations due capacity (README.md)
 -- ARGV       (job|attempt)*
 -- Returns    for each   the node that had it, or '' when there was none: the first answer may have been lost
--- Called by  the dispatcher: results, time-outs, cancelled jobs, stale allocations
+-- Called by  the dispatcher: results, timeouts, cancelled jobs, stale allocations
 
 --- @include "_nodes"
 --- @include "_reservations"

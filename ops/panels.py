@@ -81,7 +81,7 @@ JOBS = (
     Panel(
         "Expected wait by pair",
         "s",
-        "What a new job would wait. Where that is too near to its time-out, submits are refused as overloaded.",
+        "What a new job would wait. Where that is too near to its timeout, submits are refused as overloaded.",
         _now_by("voxpool_expected_wait_seconds", "pair"),
     ),
     Panel(

@@ -86,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1.0
     store_patience_s: Annotated[
         float,
-        _setting("how long the waiting time-out of accepted jobs is paused while the store is away", "s", ge=0),
+        _setting("how long the waiting timeout of accepted jobs is paused while the store is away", "s", ge=0),
     ] = 300.0
     rate_window_s: Annotated[
         float,
@@ -138,7 +138,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, _setting("jobs of one select call; bounds its arguments and the time Redis is held", "jobs", ge=1, le=100)
     ] = 100
     rest_after_failures: Annotated[
-        int, _setting("errors and dispatch time-outs in a row; then a node rests; 0 = never", "", ge=0)
+        int, _setting("errors and dispatch timeouts in a row; then a node rests; 0 = never", "", ge=0)
     ] = 5
     rest_s: Annotated[float, _setting("how long such a node gets no new jobs", "s", gt=0)] = 30.0
     busy_rest_s: Annotated[

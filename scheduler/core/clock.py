@@ -61,7 +61,7 @@ class Deadlines(Generic[T]):
     """The deadlines of many things; each has at most one, and a new one replaces it.
 
     Of the things that are due at one moment the one that was set first comes first. A thing whose deadline is replaced
-    or cleared is released at once: a job that has ended must not stay in memory until its dispatch time-out.
+    or cleared is released at once: a job that has ended must not stay in memory until its dispatch timeout.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -33,7 +33,7 @@ NOTED_MS = 1000
 SETTLE_MS = 1000
 """The time after an outage that still belongs to it: nodes are registered again, and the backlog is worked off."""
 LOOK_MS = 1000
-"""While the store is away: time between two looks at a job whose waiting time-out is paused."""
+"""While the store is away: time between two looks at a job whose waiting timeout is paused."""
 RETRY_MS_MAX = 30_000
 """The longest time to the next try that a submit gets which was refused because the store is away."""
 OUTAGES_MAX = 100

@@ -44,7 +44,7 @@ class NodeLink(Protocol):
         ...
 
     async def probe(self) -> bool:
-        """Return whether the other end still answers (a ping, bounded by the link's own time-out)."""
+        """Return whether the other end still answers (a ping, bounded by the link's own timeout)."""
         ...
 
 

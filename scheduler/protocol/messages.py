@@ -16,7 +16,7 @@ PROTOCOL = 1
 NUMBER_MAX = 10**15
 """The largest number in a message; JSON itself has no bound."""
 TIMEOUT_MS_MAX = 24 * 3600 * 1000
-"""The longest time-out of a job that a client may ask for."""
+"""The longest timeout of a job that a client may ask for."""
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 """A node, process, job, request or session id."""

@@ -99,7 +99,7 @@ def unavailable(where: str, error: Exception) -> StoreUnavailable:
 async def asked(where: str, what: str, seconds: float) -> AsyncIterator[None]:
     """Give the store `seconds` to answer `what`. Raises StoreUnavailable, which names `what` and the time.
 
-    redis-py gets no time-outs of its own but that of the connect: it wraps them in asyncio.wait_for, which loses
+    redis-py gets no timeouts of its own but that of the connect: it wraps them in asyncio.wait_for, which loses
     cancellations on Python 3.11.
     """
     try:

@@ -55,7 +55,7 @@ class RedisStore:
         """How often the server may have lost its data."""
         self.url = without_password(url)
         self.client: Any = Redis(connection_pool=_pool(url))
-        """For everything beside the scripts: few connections, made when needed. Each use needs a time-out around it."""
+        """For everything beside the scripts: few connections, made when needed. Each use needs a timeout around it."""
         self._connection: Any = _pool(url).make_connection()
         self._answer_timeout_s = answer_timeout_s
         self._keys = partition_keys()
@@ -216,7 +216,7 @@ class RedisStore:
 
 
 def _pool(url: str) -> Any:
-    """Connections without time-outs of their own (answers.asked), in RESP 2: some proxies have no HELLO."""
+    """Connections without timeouts of their own (answers.asked), in RESP 2: some proxies have no HELLO."""
     try:
         return ConnectionPool.from_url(
             url,

@@ -23,7 +23,7 @@ from voxpool.sim.experiments.leak.without.age_from_creation import AgeFromCreati
 from voxpool.sim.experiments.policy.without.blind import RULES
 from voxpool.sim.experiments.policy.without.unasked import least_loaded_never_rests, prefers_unasked
 from voxpool.sim.experiments.race.without import redispatch, results
-from voxpool.sim.experiments.race.without.time_out_in_steps import in_steps
+from voxpool.sim.experiments.race.without.timeout_in_steps import in_steps
 from voxpool.sim.planted import bugs
 from voxpool.sim.planted.bugs import replaced
 from voxpool.sim.world.variant import Variant

@@ -25,7 +25,7 @@ from voxpool.sim.world.world import World
 DRAIN_AT_MOST_S = 4 * 3600.0
 """Virtual time in which every job ends, with any drawn timeouts and redispatches."""
 WIRE_DRAIN_AT_MOST_S = 1800.0
-"""The same for runs of the wire, whose time-outs are shorter than half an hour."""
+"""The same for runs of the wire, whose timeouts are shorter than half an hour."""
 CPU_S_MAX = 60.0
 """Processor time after which a run counts as endless."""
 

@@ -1,6 +1,6 @@
 """Draws the scenario of a run whose ends are production code: few machines, one pair, all kinds of clients.
 
-The settings have time-outs that no fault reaches, so that every job has to complete: an accepted job that is lost or
+The settings have timeouts that no fault reaches, so that every job has to complete: an accepted job that is lost or
 given up shows.
 """
 

@@ -61,7 +61,7 @@ EXPECTED = frozenset({Event.OPEN_TO_ALL, Event.STORE_FAILED})
 NOT_OBSERVED = (ABusyNodeRests, AnOldResultChangesNothing, EveryResultIsItsOwn)
 """Checkers that need to see each message of a node as it arrives, and the one whose work the ledger does."""
 DRAIN_AT_MOST_S = 6 * 3600.0
-"""Virtual time in which every job ends, with the time-outs of a scenario."""
+"""Virtual time in which every job ends, with the timeouts of a scenario."""
 
 
 class WireWorld(ObservedWorld):
@@ -281,7 +281,7 @@ class WireWorld(ObservedWorld):
         self.run_until(self._clients_have_ended, at_most_s=self.drain_at_most_s)
 
     def come_to_rest(self) -> None:
-        """Drain, let all time-outs and retention pass, and run the final checks."""
+        """Drain, let all timeouts and retention pass, and run the final checks."""
         settings = self.settings
         self.drain()
         self.run(settings.session_grace_s + settings.retention_s + settings.cleanup_interval_s + 1)

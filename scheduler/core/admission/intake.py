@@ -1,4 +1,4 @@
-"""Whether a new job may be accepted: bounds on what is kept, a node for its pair, and a wait within its time-out.
+"""Whether a new job may be accepted: bounds on what is kept, a node for its pair, and a wait within its timeout.
 
 A job is refused when it is not expected to be done in time; the refusal names the time after which to try again. Jobs
 that come back from a node are not checked. The module knows nothing of sockets, scripts or clients.
@@ -25,7 +25,7 @@ LATE_SHARE = 0.005
 """The share of the accepted jobs that may be expected to start too late."""
 LATE_SPARE_MAX = 0.5
 """The most unused share that a pair may save up. With it, the pair accepts a job whose expected wait is within its
-time-out, as after a burst; at lasting overload, where every job is accepted at the limit, nearly all must be in
+timeout, as after a burst; at lasting overload, where every job is accepted at the limit, nearly all must be in
 time."""
 LATE_MIN = 0.001
 """The chance of being late at which a pair that has saved nothing accepts a job."""
@@ -209,7 +209,7 @@ class Intake:
         too_long_ms = mean_ms + DEVIATIONS * deviation_ms - limit_ms
         least_ms = max(self._retry_after_ms, round(min(too_long_ms, AFTER_MS_MAX)))
         after_ms = self._returns.give(request_key, pair.line, now_ms, least_ms, 1 / flow.starts_per_ms(now_ms))
-        detail = f"a job of {name} would wait {mean_ms / 1000:.1f} s, which is past its time-out or too near to it"
+        detail = f"a job of {name} would wait {mean_ms / 1000:.1f} s, which is past its timeout or too near to it"
         raise Rejected(OVERLOADED, detail, after_ms)
 
     def _store_is_late(self, now_ms: int) -> bool:

@@ -104,7 +104,7 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     expires_ms: int = 0
     """When the client no longer wants the result, whatever the state; 0 = never."""
     waits_from_ms: int = 0
-    """From when the waiting time-out counts: the submit, the last redispatch that was counted, or the end of the
+    """From when the waiting timeout counts: the submit, the last redispatch that was counted, or the end of the
     back-off after it."""
     limits: RetryLimits = ONE_ATTEMPT
     backoff_until_ms: int = 0
@@ -219,7 +219,7 @@ class Retries:
         """Count an attempt of `job` that failed or was lost for `reason`; `detail` describes an error.
 
         After an error, which the node itself answered, the job pauses until `backoff_until_ms`: twice as long each
-        time, up to backoff_max_s, and not after its last attempt. The waiting time-out counts from the end of the
+        time, up to backoff_max_s, and not after its last attempt. The waiting timeout counts from the end of the
         pause. An attempt that was lost costs no pause: another node may succeed at once.
         """
         job.redispatches += 1

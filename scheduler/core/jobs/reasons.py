@@ -37,8 +37,8 @@ ENDS: dict[str, Reason] = {
     NO_NODE: Reason(RETRYABLE, "no node of its pair was connected"),
     STORE_UNAVAILABLE: Reason(RETRYABLE, "the store did not answer"),
     STOPPING: Reason(RETRYABLE, "the scheduler stopped before it had ended"),
-    EXPIRED: Reason(FINAL, "the time-out that its client gave it is over"),
-    TOO_LATE: Reason(FINAL, "it still waited when too little of its client's time-out was left for its work"),
+    EXPIRED: Reason(FINAL, "the timeout that its client gave it is over"),
+    TOO_LATE: Reason(FINAL, "it still waited when too little of its client's timeout was left for its work"),
     ATTEMPTS_MAX: Reason(FINAL, "all of its attempts failed or were lost"),
     SESSION_GONE: Reason(RETRYABLE, "its client left, or stayed away for longer than the grace"),
     "cancelled": Reason(FINAL, "it was cancelled"),
@@ -52,7 +52,7 @@ OF_WORKERS = frozenset({ENGINE_ERROR, "bad_output", "output_too_large"})
 """Those of `ENDS` that a worker may answer."""
 
 SUBMIT_REFUSALS: dict[str, Reason] = {
-    OVERLOADED: Reason(RETRYABLE, "the job would wait longer than its time-out"),
+    OVERLOADED: Reason(RETRYABLE, "the job would wait longer than its timeout"),
     NO_NODE: Reason(RETRYABLE, "no node of its pair is connected"),
     STORE_UNAVAILABLE: Reason(RETRYABLE, "the store does not answer"),
     STOPPING: Reason(RETRYABLE, "the scheduler stops"),

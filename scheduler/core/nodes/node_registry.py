@@ -123,7 +123,7 @@ class NodeRegistry:
         """Note that the store found no node for `pair`; when one with room is connected here, renew its lease to check
         it.
 
-        An emptied store gives no other sign, and the next beat may come after the waiting time-out.
+        An emptied store gives no other sign, and the next beat may come after the waiting timeout.
         """
         self._doubted.add(pair)
         self.settle_doubts()
@@ -183,7 +183,7 @@ class NodeRegistry:
         """Count an attempt that `node` answered with an error or did not answer; after some in a row it rests.
 
         A node that fails every job at once always has room and would attract all jobs. One that never answers would
-        cost each of its jobs a dispatch time-out.
+        cost each of its jobs a dispatch timeout.
         """
         node.failures_in_a_row += 1
         if node.failures_in_a_row == self._rest_after_failures:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "voxpool"
 JOB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Buckets of a wait or a service: from an idle node to the time-outs."""
+"""Buckets of a wait or a service: from an idle node to the timeouts."""
 PAUSE_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Buckets of the time in which the loop did nothing else."""
 

@@ -15,7 +15,7 @@ from voxpool.scheduler.telemetry.around_runner import AroundRunner
 from voxpool.scheduler.telemetry.metrics.observer import NAMESPACE
 
 SCRIPT_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
-"""A flush: from a round trip on this machine to the time-out of the store."""
+"""A flush: from a round trip on this machine to the timeout of the store."""
 
 
 class TimedRunner(AroundRunner):

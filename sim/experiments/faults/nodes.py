@@ -209,7 +209,7 @@ def attempt_numbers_come_again(stage: Stage) -> Figures:
 
 def all_are_busy(stage: Stage) -> Figures:
     """R24: all nodes answer busy for half a minute while jobs arrive."""
-    # Jobs wait as long as the nodes are busy: with a shorter time-out most of them would be refused as overload.
+    # Jobs wait as long as the nodes are busy: with a shorter timeout most of them would be refused as overload.
     settings = {"waiting_timeout_s": 10 * stage.size.busy_s}
     world = stage.world(delay_ms=0.5, store_delay_ms=0.25, settings=settings)
     seen = _AboveTheSlots()

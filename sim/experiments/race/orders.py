@@ -1,7 +1,7 @@
 """The scenario of `race` about R1, the race of the brief, 2.3: a timeout and a node that goes offline, in every order.
 
 One job, two nodes, every draw. With the fix the steps are those of production's code (sim/explore), without it those of
-without/time_out_in_steps.py. Shares are of all interleavings, including those that sleep sets skip.
+without/timeout_in_steps.py. Shares are of all interleavings, including those that sleep sets skip.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def outcome_of(end: str) -> str:
     """Return the outcome, one of four, of an end."""
     if " failed " in end:
         return "failed"
-    if "time-outs had to come" in end:
+    if "timeouts had to come" in end:
         return "timed_out"
     return "parked" if " parked" in end else "fine"
 
 
-def time_out_meets_offline(stage: Stage) -> Figures:
+def timeout_meets_offline(stage: Stage) -> Figures:
     """R1: all orders; without the fix also those of the seven plain steps."""
     figures = _search(stage, FLOW, None if stage.has_fix else stage.size.schedules)
     if stage.has_fix:

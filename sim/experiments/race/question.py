@@ -30,7 +30,7 @@ ABOUT = {
 SCENARIOS = (
     DefectScenario(
         "R1",
-        orders.time_out_meets_offline,
+        orders.timeout_meets_offline,
         (
             Shown("once", "end in exactly one completion", "%", "== 100", "< 100"),
             Shown("fine", "fine: completed once, at once", "%", "== 100", "< 100"),

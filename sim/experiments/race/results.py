@@ -67,7 +67,7 @@ def results_cross_redispatches(stage: Stage) -> Figures:
     world = _slow_world(stage)
     seen = _RunsAfterItsEnd()
     world.hub.add([seen])
-    _jobs_at_the_time_out(world, stage, spread_s=0.2)
+    _jobs_at_the_timeout(world, stage, spread_s=0.2)
     figures: Figures = {"again": len(seen.run_again), "redispatched": seen.redispatched, "jobs": stage.size.jobs}
     stage.end(world)
     return figures
@@ -79,7 +79,7 @@ def _slow_world(stage: Stage) -> World:
     return stage.world(delay_ms=WAY_MS, store_delay_ms=STORE_MS, settings=settings)
 
 
-def _jobs_at_the_time_out(world: World, stage: Stage, spread_s: float, fast: float = 1.0) -> None:
+def _jobs_at_the_timeout(world: World, stage: Stage, spread_s: float, fast: float = 1.0) -> None:
     """Submit jobs whose results come within `spread_s` of their timeouts; half of the nodes are `fast` times faster."""
     chance = plain_random(stage.seed, "works")
     world.add_nodes(stage.size.nodes // 2, [PAIR], slots=4, name="slow")
@@ -119,7 +119,7 @@ def late_results_come_first(stage: Stage) -> Figures:
     world = _slow_world(stage)
     seen = _Deliveries(world)
     world.hub.add([seen])
-    _jobs_at_the_time_out(world, stage, spread_s=0.6, fast=2.0)
+    _jobs_at_the_timeout(world, stage, spread_s=0.6, fast=2.0)
     figures: Figures = {
         "lost": seen.lost,
         "double": seen.double,

@@ -20,7 +20,7 @@ def end_of(production: Production, forced: int) -> str:
         ("late results", observed.late),
         ("stale allocations", len(observed.stale)),
         ("parked", observed.parked),
-        ("time-outs had to come", forced),
+        ("timeouts had to come", forced),
     )
     ends += [f"{count} {what}" for what, count in counts if count]
     return "; ".join(ends + left_over(production))
@@ -41,7 +41,7 @@ def broken_in(production: Production, forced: int) -> list[str]:
             if job.state != COMPLETED and not (job.state == CANCELLED and name in shape.cancels):
                 broken.append(f"every job is completed or cancelled by its client: {name} is {job.state} {job.reason}")
     if forced:
-        broken.append(f"no job waits for a time-out that something should spare it: {forced} had to come")
+        broken.append(f"no job waits for a timeout that something should spare it: {forced} had to come")
     for worker in production.workers.values():
         if worker.overfull:
             broken.append(f"no assign beyond the slots: {worker.node_id} got {worker.overfull}")

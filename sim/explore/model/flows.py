@@ -8,7 +8,7 @@ from voxpool.sim.explore.model.steps import execution_of
 
 COMPLETE: dict[str, tuple[str, Shape]] = {
     "1-timeout-offline": (
-        "one job: its time-out, and its node or the other goes offline",
+        "one job: its timeout, and its node or the other goes offline",
         Shape(timeouts=1, offline=("n1",)),
     ),
     "1-timeout-offline-hop": (
@@ -16,11 +16,11 @@ COMPLETE: dict[str, tuple[str, Shape]] = {
         Shape(timeouts=1, offline=("n1",), hops=1),
     ),
     "1-2timeouts-offline": (
-        "one job: two time-outs, and a node goes offline",
+        "one job: two timeouts, and a node goes offline",
         Shape(timeouts=2, offline=("n1",)),
     ),
     "1-timeout-offline-resubmit-cancel": (
-        "one job: a time-out, a node goes offline, its client submits it again and cancels it",
+        "one job: a timeout, a node goes offline, its client submits it again and cancels it",
         Shape(timeouts=1, offline=("n1",), resubmits=("j1",), cancels=("j1",)),
     ),
     "2-offline-cancel": (
@@ -28,17 +28,17 @@ COMPLETE: dict[str, tuple[str, Shape]] = {
         Shape(jobs=2, offline=("n1",), cancels=("j1",)),
     ),
     "2-timeout-offline": (
-        "two jobs: a time-out, and a node goes offline",
+        "two jobs: a timeout, and a node goes offline",
         Shape(jobs=2, timeouts=1, offline=("n1",)),
     ),
-    "2-2timeouts": ("two jobs: two time-outs, of one or of both", Shape(jobs=2, timeouts=2)),
+    "2-2timeouts": ("two jobs: two timeouts, of one or of both", Shape(jobs=2, timeouts=2)),
     "1-busy": ("one job: the only node answers busy, and rests", Shape(nodes=1, busy=1)),
     "1-timeout-reconnect": (
-        "one job: a time-out, and a node's connection breaks and comes again",
+        "one job: a timeout, and a node's connection breaks and comes again",
         Shape(timeouts=1, reconnects=("n1",)),
     ),
     "2-reconnect": ("two jobs: a node's connection breaks and comes again", Shape(jobs=2, reconnects=("n1",))),
-    "1-timeout-lost": ("one job: a time-out, and an answer of the store gets lost", Shape(timeouts=1, lost_answers=1)),
+    "1-timeout-lost": ("one job: a timeout, and an answer of the store gets lost", Shape(timeouts=1, lost_answers=1)),
     "1-offline-lost": (
         "one job: a node goes offline, and an answer of the store gets lost",
         Shape(offline=("n1",), lost_answers=1),
@@ -56,7 +56,7 @@ COMPLETE: dict[str, tuple[str, Shape]] = {
 
 LARGE: dict[str, tuple[str, Shape]] = {
     "all-together": (
-        "two jobs: two time-outs, a node goes offline, late results, a resubmit and a cancel",
+        "two jobs: two timeouts, a node goes offline, late results, a resubmit and a cancel",
         Shape(jobs=2, timeouts=2, offline=("n1",), resubmits=("j1",), cancels=("j2",)),
     ),
 }

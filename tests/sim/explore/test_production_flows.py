@@ -17,7 +17,7 @@ from voxpool.sim.explore.search.walks import random_walks
 ALL = Budget()
 SMALL = {
     "a node goes offline": (Shape(offline=("n1",)), 184),
-    "a time-out": (Shape(timeouts=1), 2_034),
+    "a timeout": (Shape(timeouts=1), 2_034),
     "a busy node": (COMPLETE["1-busy"][1], 3),
     "a node of a dead scheduler, another goes offline": (COMPLETE["1-leftover-offline"][1], 473),
     "an answer of the store is lost, a node goes offline": (COMPLETE["1-offline-lost"][1], 1_531),
@@ -116,7 +116,7 @@ PLANTED = {
     "R11": ("1-timeout-offline", 100, "every job is completed or cancelled by its client"),
     "R12": ("1-timeout-offline-resubmit-cancel", 10, "a request is one job"),
     "R15": ("1-busy", 10, "every job is completed or cancelled by its client"),
-    "R21": ("2-offline-cancel", 2_000, "no job waits for a time-out that something should spare it"),
+    "R21": ("2-offline-cancel", 2_000, "no job waits for a timeout that something should spare it"),
     "R22": ("1-leftover-offline", 1, "every execution ends"),
     "R22sent": ("1-reconnect-lost", 1_000, "an allocation goes to its generation"),
     "R23": ("1-timeout-offline", 100, "one assignment an attempt"),
@@ -138,5 +138,5 @@ def test_without_the_fix_of_r1_the_four_outcomes_appear() -> None:
     ends = [str(end) for end in tally.ends]
     assert any(end.startswith("j1 failed (node_gone)") for end in ends)
     assert any("completed" in end and "1 parked" in end for end in ends)
-    assert any("completed" in end and "1 time-outs had to come" in end for end in ends)
+    assert any("completed" in end and "1 timeouts had to come" in end for end in ends)
     assert any(end == "j1 completed, reported 1x, 2 attempts, 1 redispatches" for end in ends)

@@ -140,4 +140,4 @@ class LeavesInSteps(NodeRegistry):
 def in_steps() -> Variant:
     """Return the variant of R1."""
     classes = replaced(dispatcher=RedispatchesInSteps, node_registry=LeavesInSteps, node_events=DoesNotTakeBack).classes
-    return Variant("time-out and offline in steps", classes=classes, scripts=scripts())
+    return Variant("timeout and offline in steps", classes=classes, scripts=scripts())
