@@ -59,6 +59,7 @@ findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short)
 	@$(BIN)/python -m findings $(FINDINGS)
 
 mutants: .venv/.ready ## plants 600 small bugs, one at a time, in what decides: do the tests notice? (an hour)
+	@$(BIN)/python -m mutation.by_hand
 	@$(BIN)/python -m mutation
 
 docs: .venv/.ready ## builds the documentation and serves it at http://127.0.0.1:8000 (DOCS="-a 127.0.0.1:8001")

@@ -15,11 +15,13 @@ import click
 from mutation.draw import candidates, draw
 from mutation.mutant import Mutant
 from mutation.outcomes import Outcomes
+from mutation.process import Session, in_session
 from mutation.report import KILLED_MIN, Sample, render
 from mutation.sandbox import Sandbox
-from mutation.trial import BaselineFailed, Outcome, Trial
+from mutation.trial import TESTS, BaselineFailed, Outcome, Trial
 
 ROOT = Path(__file__).resolve().parent.parent
+_KEPT = click.Path(path_type=Path, resolve_path=True)
 REPORT = ROOT / "docs" / "reports" / "mutation.md"
 
 
@@ -27,38 +29,52 @@ REPORT = ROOT / "docs" / "reports" / "mutation.md"
 @click.option("--sample", default=600, help="mutants to try, drawn from all; 0 = all")
 @click.option("--seed", default=1, help="of the draw")
 @click.option("--budget-s", default=30.0, help="test seconds that one mutant may cost")
-@click.option("--baseline", type=click.Path(path_type=Path), help="what tests run which lines: kept there, and reused")
-@click.option("--outcomes", type=click.Path(path_type=Path), help="what was killed: kept there, and not tried again")
+@click.option(
+    "--baseline",
+    type=_KEPT,
+    help="what tests run which lines: kept there, and reused",
+)
+@click.option(
+    "--outcomes",
+    type=_KEPT,
+    help="what was killed: kept there, and not tried again",
+)
 @click.option("--only", default="", help="only mutants of files whose path contains this; writes no report")
-@click.option("--report", type=click.Path(path_type=Path), default=REPORT, help="where the report goes")
+@click.option("--report", type=_KEPT, default=REPORT, help="where the report goes")
 def main(
     sample: int, seed: int, budget_s: float, baseline: Path | None, outcomes: Path | None, only: str, report: Path
 ) -> None:
     """Exit code 0: at least 95 % were killed; 1: fewer; 3: the tests fail without a mutant."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="voxpool-mutants-") as folder:
-        sandbox = Sandbox(ROOT, Path(folder) / "tree")
-        pool = candidates(sandbox.root, [path for path in sandbox.paths if only in path])
-        drawn = draw(pool, sample, seed)
-        click.echo(f"{len(drawn)} of {len(pool)} mutants", err=True)
+    code = 3
+
+    def work(session: Session) -> None:
+        nonlocal code
         try:
-            trial = Trial(sandbox, Path(folder), budget_s, baseline)
+            trial = Trial(sandbox, session, budget_s, baseline or Path(folder) / "baseline.json")
         except BaselineFailed as failed:
             click.echo(f"the tests fail without a mutant:\n{failed}", err=True)
-            sys.exit(3)
+            return
         click.echo(f"{len(trial.tests)} tests took {trial.baseline_s:.0f} s without one", err=True)
         click.echo(f"left out, they fail without one: {trial.failing}", err=True)
         known = Outcomes(outcomes)
         tried = [_tried(trial, mutant, known) for mutant in drawn]
         doubtful = set(trial.failing_killers())
         tried = [outcome.doubted() if outcome.killer in doubtful else outcome for outcome in tried]
-    killed = sum(outcome.killed for outcome in tried)
-    click.echo(f"{killed} of {len(tried)} killed")
-    if not only:
-        figures = Sample(len(pool), seed, budget_s, len(trial.tests), time.monotonic() - started)
-        report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(render(figures, tried), encoding="utf-8")
-    sys.exit(0 if killed >= KILLED_MIN * len(tried) else 1)
+        killed = sum(outcome.killed for outcome in tried)
+        click.echo(f"{killed} of {len(tried)} killed")
+        if not only:
+            figures = Sample(len(pool), seed, budget_s, len(trial.tests), time.monotonic() - started)
+            report.write_text(render(figures, tried), encoding="utf-8")
+        code = 0 if killed >= KILLED_MIN * len(tried) else 1
+
+    with tempfile.TemporaryDirectory(prefix="voxpool-mutants-") as folder:
+        sandbox = Sandbox(ROOT, Path(folder) / "tree")
+        pool = candidates(sandbox.root, [path for path in sandbox.paths if only in path])
+        drawn = draw(pool, sample, seed)
+        click.echo(f"{len(drawn)} of {len(pool)} mutants", err=True)
+        in_session(sandbox.root, sandbox.environment, TESTS, Path(folder) / "tests.log", work)
+    sys.exit(code)
 
 
 def _tried(trial: Trial, mutant: Mutant, known: Outcomes) -> Outcome:

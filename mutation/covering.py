@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +15,15 @@ import pytest
 
 from mutation.mutant import LUA_FOLDER, Mutant, files_in_scope
 
-MEASURE_THE_MACHINE = tuple(
-    f"tests/sim/test_{name}.py" for name in ("pause_watch", "bench_table", "processes", "stats")
-)
-"""Real time and real memory, which a busy machine may spoil; no mutant is asked of these."""
-
 
 class Test(NamedTuple):
     """A test that passes without a mutant: `lines` are path:line, `scripts` the names of the scripts that it calls."""
 
     name: str
     seconds: float
+    """The processor time that it needs."""
+    lasts_s: float
+    """What it took by the clock."""
     lines: frozenset[str]
     scripts: frozenset[str]
 
@@ -37,11 +35,10 @@ class Test(NamedTuple):
 
 
 class Watcher:
-    """A pytest plugin that writes tests and imported modules to `file`."""
+    """A pytest plugin that notes what each test runs, between `begin` and `write`."""
 
-    def __init__(self, root: Path, file: Path) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self._file = file
         self._paths = [path for path in files_in_scope(root) if path.endswith(".py")]
         self._coverage = coverage.Coverage(
             data_file=None, include=[str(root / path) for path in self._paths], branch=False, config_file=False
@@ -51,10 +48,8 @@ class Watcher:
         self._scripts: set[str] = set()
         self._passed = False
 
-    def pytest_sessionstart(self) -> None:
-        self._coverage.start()
-
-    def pytest_collection_finish(self) -> None:
+    def begin(self) -> None:
+        """Trace from now on."""
         memory = importlib.import_module("voxpool.scheduler.stores.memory")
         run_now = memory.MemoryStore.run_now
         scripts = self._scripts
@@ -64,25 +59,28 @@ class Watcher:
             return run_now(store, calls)
 
         memory.MemoryStore.run_now = noted
+        self._coverage.start()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self._scripts.clear()
         self._passed = True
         self._coverage.switch_context(item.nodeid)
-        started = time.perf_counter()
+        started, used = time.perf_counter(), _processor_s()
         result = yield
-        seconds = time.perf_counter() - started
         if not self._passed:
             self._failing.append(item.nodeid)
-        elif not item.nodeid.startswith(MEASURE_THE_MACHINE):
-            self._tests.append({"name": item.nodeid, "seconds": seconds, "scripts": sorted(self._scripts)})
+        else:
+            lasts_s, seconds = time.perf_counter() - started, _processor_s() - used
+            row = {"name": item.nodeid, "seconds": seconds, "lasts_s": lasts_s, "scripts": sorted(self._scripts)}
+            self._tests.append(row)
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._passed = self._passed and report.passed
 
-    def pytest_sessionfinish(self) -> None:
+    def write(self, file: Path) -> None:
+        """Write what was noted to `file`."""
         self._coverage.stop()
         data = self._coverage.get_data()
         lines: dict[str, list[str]] = {}
@@ -92,19 +90,18 @@ class Watcher:
                     lines.setdefault(name, []).append(f"{path}:{line}")
         for test in self._tests:
             test["lines"] = lines.get(test["name"], [])
-        modules = [name for name, module in sys.modules.items() if not self._ours(module)]
-        self._file.write_text(json.dumps({"tests": self._tests, "failing": self._failing, "modules": modules}))
-
-    def _ours(self, module: Any) -> bool:
-        file = getattr(module, "__file__", None)
-        return file is None or str(file).startswith(str(self._root))
+        file.write_text(json.dumps({"tests": self._tests, "failing": self._failing}))
 
 
-def read_baseline(file: Path) -> tuple[list[Test], list[str], list[str]]:
-    """Return what a Watcher wrote: the tests that pass, those that fail, and the modules of other packages in use."""
+def _processor_s() -> float:
+    return sum(os.times()[:4])
+
+
+def read_baseline(file: Path) -> tuple[list[Test], list[str]]:
+    """Return what a Watcher wrote: the tests that pass, and the names of those that fail."""
     baseline = json.loads(file.read_text())
     tests = [
-        Test(test["name"], test["seconds"], frozenset(test["lines"]), frozenset(test["scripts"]))
+        Test(test["name"], test["seconds"], test["lasts_s"], frozenset(test["lines"]), frozenset(test["scripts"]))
         for test in baseline["tests"]
     ]
-    return tests, baseline["failing"], baseline["modules"]
+    return tests, baseline["failing"]

@@ -24,7 +24,7 @@ def files_in_scope(root: Path) -> list[str]:
     found: list[str] = []
     for name in SCOPE:
         path = root / name
-        files = [path] if path.is_file() else sorted([*path.rglob("*.py"), *path.rglob("*.lua")])
+        files = [path] if path.is_file() else sorted(path.rglob("*.lua" if name == LUA_FOLDER else "*.py"))
         found += [str(file.relative_to(root)) for file in files]
     return found
 

@@ -1,4 +1,4 @@
-"""A run of pytest in a child process, which a fork gives all imported packages for nothing."""
+"""One pytest session that has collected all tests, and a fork of it for each mutant: nothing is imported again."""
 
 from __future__ import annotations
 
@@ -9,105 +9,135 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 MEMORY_MAX = 6 * 2**30
 """Bytes of address space of a child: a mutant that fills the memory ends early."""
-COLLECTED_WITHIN_S = 300.0
-"""Within it the first test has to begin; no mutant runs before, but the machine may be busy."""
-OPTIONS = [
-    *("-q", "--no-header", "--tb=short", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:randomly"),
+UNPREPARED = 4
+"""The exit code of a child that could not be prepared."""
+OPTIONS = (
+    *("-q", "-s", "--no-header", "--tb=short", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:randomly"),
     *("--hypothesis-seed=0", "-o", "timeout=0", "-m", "not alone and not large"),
-]
+)
 
 
 class Ended(NamedTuple):
-    """How a child ended: pytest's exit code (None: its time ran out) and the last test that it began."""
+    """How a child ended: its exit code (0: all passed, 1: a test failed, None: its time ran out), and its last test."""
 
     code: int | None
     last: str
 
 
-class InOrder:
-    """A pytest plugin that runs the tests in the order of `names`, and tells of each test before it begins."""
+class Session:
+    """A pytest plugin that gives the session to `work` in place of running its tests."""
 
-    def __init__(self, names: Sequence[str], out: int) -> None:
-        self._place = {name: place for place, name in enumerate(names)}
-        self._out = out
+    def __init__(self, work: Callable[[Session], None], log: Path) -> None:
+        self._work = work
+        self._log = log
+        self._session: pytest.Session
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if item.nodeid in self._place]
-        items.sort(key=lambda item: self._place[item.nodeid])
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self._session = session
+        self._work(self)
+        return True
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        os.write(self._out, f"{nodeid}\n".encode())
+    @property
+    def tests(self) -> list[str]:
+        """The names of all tests."""
+        return [item.nodeid for item in self._session.items]
+
+    @property
+    def output(self) -> str:
+        """The last part of what the last child has printed."""
+        return self._log.read_text(errors="replace")[-3000:]
+
+    def run(self, names: Sequence[str], allowed_s: Mapping[str, float], prepare: Callable[[], bool]) -> Ended:
+        """Fork, and if `prepare` returns True, run the tests `names` in this order to the first that fails.
+
+        Each of them may take `allowed_s`.
+        """
+        items = {item.nodeid: item for item in self._session.items}
+        return self.fork(lambda out: self._run_items([items[name] for name in names], prepare, out), allowed_s)
+
+    def fork(self, work: Callable[[int], int], allowed_s: Mapping[str, float]) -> Ended:
+        """Run `work` in a child; it writes the name of each test that begins to the file number that it gets."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            code = 3
+            try:
+                os.setsid()
+                os.close(reader)
+                resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                os.dup2(output, 1)
+                os.dup2(output, 2)
+                code = work(writer)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        os.close(writer)
+        last, timed_out = _follow(reader, allowed_s)
+        os.close(reader)
+        ended, status = os.waitpid(child, os.WNOHANG)
+        timed_out = timed_out and not ended  # else something that it started keeps the pipe open
+        if timed_out:
+            os.killpg(child, signal.SIGKILL)
+        if not ended:
+            _, status = os.waitpid(child, 0)
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # what the tests have started and left
+        return Ended(None if timed_out else os.waitstatus_to_exitcode(status), last)
+
+    def _run_items(self, items: Sequence[pytest.Item], prepare: Callable[[], bool], out: int) -> int:
+        if not prepare():
+            return UNPREPARED
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            os.write(out, f"{item.nodeid}\n".encode())
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self._session.testsfailed:
+                return 1
+        return 0
+
+    def run_all(self, out: int) -> None:
+        """Run all tests in this process, whether they fail or not."""
+        items = self._session.items
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            os.write(out, f"{item.nodeid}\n".encode())
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+
+    def register(self, plugin: object) -> None:
+        """Let `plugin` see what the tests of this process do."""
+        self._session.config.pluginmanager.register(plugin)
 
 
-def run_tests(
-    root: Path, environment: dict[str, str], arguments: Sequence[str], plugins: Sequence[Any], log: Path
+def in_session(
+    root: Path, environment: Mapping[str, str], tests: Sequence[str], log: Path, work: Callable[[Session], None]
 ) -> int:
-    """Run pytest in this process, which is a child made for it, and return its exit code."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    """Collect `tests` of the tree at `root` in this process, call `work`, and return pytest's exit code."""
     os.chdir(root)
     os.environ.update(environment)
     sys.path[:] = [str(root), *(entry for entry in sys.path if entry not in ("", os.getcwd()))]
     sys.dont_write_bytecode = True
-    return int(pytest.main([*OPTIONS, *arguments], plugins=list(plugins)))
+    return int(pytest.main([*OPTIONS, *tests], plugins=[Session(work, log)]))
 
 
-def fork_tests(
-    root: Path, environment: dict[str, str], names: Sequence[str], times: Sequence[float], log: Path
-) -> Ended:
-    """Run the tests `names` in a child, in this order, to the first that fails.
-
-    `times` has the seconds that each of them took without a mutant: ten times that and ten seconds is what it gets.
-    """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 3
-        try:
-            os.setsid()
-            os.close(reader)
-            files = list(dict.fromkeys(name.partition("::")[0] for name in names))
-            code = run_tests(root, environment, ["-x", *files], [InOrder(names, writer)], log)
-        except BaseException:
-            traceback.print_exc()
-            raise
-        finally:
-            os._exit(code)
-    os.close(writer)
-    allowed = {name: 10 + 10 * seconds for name, seconds in zip(names, times, strict=True)}
-    last, timed_out = _follow(reader, allowed)
-    os.close(reader)
-    ended, status = os.waitpid(child, os.WNOHANG)
-    timed_out = timed_out and not ended  # else something that it started keeps the pipe open
-    if timed_out:
-        os.killpg(child, signal.SIGKILL)
-    if not ended:
-        _, status = os.waitpid(child, 0)
-    with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)  # what the tests have started and left
-    code = os.waitstatus_to_exitcode(status)
-    return Ended(None if timed_out else code, last)
-
-
-def _follow(reader: int, allowed: dict[str, float]) -> tuple[str, bool]:
+def _follow(reader: int, allowed_s: Mapping[str, float]) -> tuple[str, bool]:
     """Read the names of begun tests until the child closes the pipe; return the last, and whether it took too long."""
     last, rest = "", b""
-    until = time.monotonic() + COLLECTED_WITHIN_S
+    until: float | None = None
     while True:
-        ready, _, _ = select.select([reader], [], [], max(0.0, until - time.monotonic()))
+        left_s = None if until is None else max(0.0, until - time.monotonic())
+        ready, _, _ = select.select([reader], [], [], left_s)
         if not ready:
             return last, True
         data = os.read(reader, 65536)
@@ -116,4 +146,4 @@ def _follow(reader: int, allowed: dict[str, float]) -> tuple[str, bool]:
         *lines, rest = (rest + data).split(b"\n")
         if lines:
             last = lines[-1].decode()
-            until = time.monotonic() + allowed[last]
+            until = time.monotonic() + allowed_s.get(last, 600.0)

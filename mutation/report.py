@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mutation.mutant import SCOPE
 from mutation.survivors import read_reasons, reason_for
-from mutation.trial import FOLDERS, Outcome
+from mutation.trial import FILES, Outcome
 
 KILLED_MIN = 0.95
 """The share of the sample that the tests must kill."""
@@ -44,7 +44,7 @@ def render(sample: Sample, outcomes: Sequence[Outcome]) -> str:
             " (comparisons, ends of ranges, arithmetic, constants, logic, swapped branches, removed statements). The"
             f" sample is drawn evenly from {sample.pool} changes. A mutant is tried with the tests that run its line or"
             f" script, the promising ones first, up to {sample.budget_s:.0f} s of them. The tests are those of"
-            f" {', '.join(FOLDERS)}.",
+            f" tests/lua, and the files of {', '.join(FILES)} that mutation/trial.py lists.",
             "",
             *_files(outcomes),
             "",

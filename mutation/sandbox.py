@@ -48,4 +48,8 @@ class Sandbox:
 
     def heal(self, mutant: Mutant) -> None:
         """Write the file of `mutant` as it was."""
-        (self.root / mutant.path).write_text(self._texts[mutant.path], encoding="utf-8")
+        (self.root / mutant.path).write_text(self.healthy(mutant), encoding="utf-8")
+
+    def healthy(self, mutant: Mutant) -> str:
+        """Return the text of the file of `mutant` as it was."""
+        return self._texts[mutant.path]

@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 from mutation.covering import Test, Watcher, read_baseline
 from mutation.mutant import LUA_FOLDER, Mutant
-from mutation.process import Ended, fork_tests, run_tests
+from mutation.process import OPTIONS, UNPREPARED, Ended, Session
 from mutation.sandbox import Sandbox
+from mutation.swap import NotSwappable, swap
 
-_SIM = (
-    *("an_allocation_that_crosses_a_rest", "checkers_bite", "content", "faults_of_links", "faults_of_nodes"),
-    *("faults_of_the_scheduler", "faults_of_the_store", "limits", "retries", "stores", "why", "world"),
-)
-FOLDERS = (
-    "tests/unit",
-    "tests/lua",
-    "tests/contract",
-    *(f"tests/sim/test_{name}.py" for name in _SIM),
-    "tests/sim/wire",
-)
-"""What is asked: tests in one process. Left out are experiments and tests of the simulation itself."""
-COLLECTION_FAILED = 2
-"""pytest's exit code when a test file can't even be imported: that notices a mutant, too."""
-FIRST = 12
-"""Tests that are tried before the others are even imported."""
+FILES = {
+    "tests/unit": (
+        *("acknowledgements", "backoff", "claim_lease", "client_requests", "client_session", "deadlines"),
+        *("emptied_store", "error_text", "expected_wait", "in_order", "intake", "job_life", "job_table", "key_heap"),
+        *("leases", "node_life", "outages", "outbox", "rate_limit", "reasons", "register_all", "results", "retention"),
+        *("retries", "script_queue", "session", "session_door", "states", "store_answers", "store_away", "waiting"),
+        *("why", "worker_connection", "worker_drains", "worker_outcome"),
+    ),
+    "tests/contract": ("all_stores_agree", "claim", "embedded_store", "redis_store"),
+    "tests/sim": (
+        *("an_allocation_that_crosses_a_rest", "checkers_bite", "content", "faults_of_links", "faults_of_nodes"),
+        *("faults_of_the_scheduler", "faults_of_the_store", "limits", "retries", "stores", "why", "world"),
+    ),
+    "tests/sim/wire": ("runs",),
+}
+TESTS = ("tests/lua", *(f"{folder}/test_{name}.py" for folder, names in FILES.items() for name in names))
+"""The tests that are tried: those about the code of SCOPE that need no processes of their own and take no minutes."""
 FAILING_MAX = 12
-"""Tests that may fail without a mutant, and are then left out: some want a process of their own."""
+"""Tests that may fail without a mutant, and are then left out."""
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 _INCLUDE = re.compile(r'^--- @include "(\w+)"$', re.MULTILINE)
-_LATE = ("lupa", "fakeredis")
-"""Packages that a test must load itself: which Lua comes first matters (scheduler/stores/luajit.py)."""
 
 
 class Fate(StrEnum):
@@ -80,40 +81,33 @@ class RunFailed(Exception):
 class Trial:
     """Tries one mutant after the other in `sandbox`. Tests that killed before come first, then the quick ones."""
 
-    def __init__(self, sandbox: Sandbox, work: Path, budget_s: float, baseline: Path | None = None) -> None:
+    def __init__(self, sandbox: Sandbox, session: Session, budget_s: float, baseline: Path) -> None:
         self._sandbox = sandbox
-        self._log = work / "tests.log"
+        self._session = session
         self._budget_s = budget_s
         self._kills: Counter[str] = Counter()
         self._scripts = _scripts_with(sandbox.root)
-        self.tests: list[Test] = []
-        self.failing: list[str] = []
-        self.baseline_s = 0.0
-        file = baseline or work / "baseline.json"
         started = time.monotonic()
-        if not file.exists():
-            self._run_baseline(file)
-        self.tests, self.failing, modules = read_baseline(file)
+        if not baseline.exists():
+            self._run_baseline(baseline)
+        known = set(session.tests)
+        tests, self.failing = read_baseline(baseline)
+        self.tests = [test for test in tests if test.name in known]
         if len(self.failing) > FAILING_MAX:
             raise BaselineFailed("\n".join(self.failing))
-        for name in modules:
-            if not name.startswith(_LATE):
-                with suppress(Exception):  # a part that only its own package can import costs a child some time
-                    importlib.import_module(name)
         self.baseline_s = time.monotonic() - started
 
     def _run_baseline(self, file: Path) -> None:
-        root = self._sandbox.root
-        child = os.fork()
-        if child == 0:
-            code = 3
-            try:
-                code = run_tests(root, self._sandbox.environment, FOLDERS, [Watcher(root, file)], self._log)
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-        if os.waitstatus_to_exitcode(status) not in (0, 1):
-            raise BaselineFailed(self._log.read_text(errors="replace")[-3000:])
+        def work(out: int) -> int:
+            watcher = Watcher(self._sandbox.root)
+            self._session.register(watcher)
+            watcher.begin()
+            self._session.run_all(out)
+            watcher.write(file)
+            return 0
+
+        if self._session.fork(work, {}).code != 0:
+            raise BaselineFailed(self._session.output)
 
     def run(self, mutant: Mutant) -> Outcome:
         """Plant `mutant`, run the tests that reach it until one fails, and heal the copy."""
@@ -123,9 +117,7 @@ class Trial:
             return Outcome(mutant, Fate.UNREACHED, "", 0.0)
         self._sandbox.plant(mutant)
         try:
-            ended = self._run_tests(tests[:FIRST])
-            if ended.code == 0 and len(tests) > FIRST:
-                ended = self._run_tests(tests[FIRST:])
+            ended = self._run_tests(tests, mutant)
         finally:
             self._sandbox.heal(mutant)
         fate = Fate.STUCK if ended.code is None else Fate.SURVIVED if ended.code == 0 else Fate.KILLED
@@ -149,12 +141,40 @@ class Trial:
             killers = killers[names.index(ended.last) + 1 :]
         return failing
 
-    def _run_tests(self, tests: Sequence[Test]) -> Ended:
-        names, times = [test.name for test in tests], [test.seconds for test in tests]
-        ended = fork_tests(self._sandbox.root, self._sandbox.environment, names, times, self._log)
-        if ended.code not in (0, 1, COLLECTION_FAILED) and not ended.last:
-            raise RunFailed(self._log.read_text(errors="replace")[-3000:])
+    def _run_tests(self, tests: Sequence[Test], mutant: Mutant | None = None) -> Ended:
+        allowed_s = {test.name: 10 + 10 * test.lasts_s for test in tests}
+        ended = self._session.run(
+            [test.name for test in tests], allowed_s, lambda: mutant is None or self._plant(mutant)
+        )
+        if ended.code == UNPREPARED:
+            ended = self._run_afresh(tests)
+        if ended.code not in (None, 0, 1) and not ended.last:
+            raise RunFailed(self._session.output)
         return ended
+
+    def _plant(self, mutant: Mutant) -> bool:
+        """Plant `mutant` in this process, whose tree has it; return whether that is possible."""
+        if mutant.path.startswith(f"{LUA_FOLDER}/"):
+            importlib.import_module("voxpool.scheduler.stores.script_sources").load_sources.cache_clear()
+            return True
+        try:
+            swap(mutant, self._sandbox.healthy(mutant))
+        except NotSwappable:
+            return False
+        return True
+
+    def _run_afresh(self, tests: Sequence[Test]) -> Ended:
+        """Run the tests in a process that imports the planted file."""
+        root, environment = self._sandbox.root, self._sandbox.environment
+        command = [sys.executable, "-m", "pytest", *OPTIONS, "-x", *(test.name for test in tests)]
+        try:
+            done = subprocess.run(
+                command, cwd=root, env=environment, capture_output=True, timeout=60 + 10 * sum(t.lasts_s for t in tests)
+            )
+        except subprocess.TimeoutExpired:
+            return Ended(None, tests[0].name)
+        failed = _FAILED.findall(done.stdout.decode(errors="replace"))
+        return Ended(min(done.returncode, 1), failed[0] if failed else tests[0].name)
 
     def _tests_for(self, mutant: Mutant) -> Sequence[Test]:
         """The tests that reach `mutant`, the promising ones first, as many as the budget of seconds holds."""
@@ -163,7 +183,7 @@ class Trial:
         reaching = [test for test in self.tests if test.reaches(mutant, scripts)]
         if not reaching:  # what runs at the import, or a line of a statement that began above it
             reaching = [test for test in self.tests if any(line.startswith(mutant.path) for line in test.lines)]
-        reaching.sort(key=lambda test: ((test.seconds + 0.05) / (1 + self._kills[test.name]), test.name))
+        reaching.sort(key=lambda test: ((test.seconds + 0.02) / (1 + self._kills[test.name]), test.name))
         chosen: list[Test] = []
         seconds = 0.0
         for test in reaching:

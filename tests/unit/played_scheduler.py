@@ -45,6 +45,7 @@ class PlayedConnection:
 
     async def send(self, message: Any) -> None:
         await self.takes.wait()
+        await asyncio.sleep(0)  # a message in between may overtake the next one
         if self._error is not None:
             raise self._error
         self.sent.append(message)

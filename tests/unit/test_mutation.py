@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from mutation.by_hand import read_bugs
 from mutation.draw import candidates, draw
 from mutation.lua_tokens import tokens
 from mutation.mutant import LUA_FOLDER, changed_lines, files_in_scope
@@ -101,3 +104,16 @@ def test_the_scope_has_what_decides() -> None:
     files = files_in_scope(ROOT)
     assert len(files) == len(set(files)) > 60
     assert {"scheduler/core/dispatcher.py", "scheduler/sdk/wire/session.py", "lua/select_node.lua"} <= set(files)
+
+
+def test_each_bug_by_hand_is_noticed_by_its_test() -> None:
+    """Those that survived all tests once, and others of their kind (mutation/by_hand.toml)."""
+    done = subprocess.run([sys.executable, "-m", "mutation.by_hand"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"all {len(read_bugs())} noticed" in done.stdout
+
+
+def test_a_bug_whose_text_has_changed_is_an_error() -> None:
+    bug = read_bugs()[0]._replace(before="no such text")
+    with pytest.raises(ValueError, match="its text is 0 times in"):
+        bug.mutant(ROOT)

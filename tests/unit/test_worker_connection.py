@@ -160,6 +160,21 @@ async def test_beats_come_at_the_time_of_the_scheduler_over_the_current_connecti
 
 
 @virtual
+async def test_each_connection_has_beats_of_its_own(scheduler: PlayedScheduler) -> None:
+    """Also when both have the same time."""
+    async with working(Engine()):
+        first = await scheduler.connected(1)
+        first.say(registered(round(HEARTBEAT_S * 1000)))
+        await asyncio.sleep(HEARTBEAT_S + 1)
+        assert len(first.of_kind(Heartbeat)) == 1
+        first.cut()
+        second = await scheduler.connected(2)
+        second.say(registered(round(HEARTBEAT_S * 1000)))
+        await asyncio.sleep(HEARTBEAT_S + 1)
+        assert len(second.of_kind(Heartbeat)) == 1 and len(first.of_kind(Heartbeat)) == 1
+
+
+@virtual
 async def test_a_scheduler_that_has_lost_the_node_gets_its_register_again(scheduler: PlayedScheduler) -> None:
     engine = Engine()
     async with working(engine) as (worker, _):
