@@ -69,7 +69,7 @@ ROWS: Mapping[str, Row] = {
     "make leak-measured": Row("make -n leak-measured", "10 minutes; tests/load/test_leak_measured.py"),
     "make mutants": Row("make -n mutants", "half an hour; tests/unit/test_mutation.py"),
     ".venv/bin/python -m pytest -q tests/unit": Row(
-        "python -m pytest -q -p no:cacheprovider tests/unit/test_engines.py", "one file of the folder"
+        "python -m pytest -q -p no:cacheprovider tests/unit/test_backoff.py", "one file of the folder"
     ),
     '.venv/bin/python -m pytest -q -m "not alone" tests/sim': Row(
         'python -m pytest -q -p no:cacheprovider -m "not alone" tests/sim/test_limits.py', "one file of the folder"
@@ -91,6 +91,7 @@ ROWS: Mapping[str, Row] = {
     "voxpool-sim run rush --why s1-17": Row("voxpool-sim run rush --why s1-17 --quick", "a tenth of its length"),
     "voxpool-sim leak": Row("", "a minute; tests/sim/test_experiment_leak.py"),
     "voxpool-sim soak --seeds 1000 --jobs 2": Row("voxpool-sim soak --seeds 2 --jobs 1", BOUND),
+    "voxpool-sim soak --seeds 20 --size wire --jobs 2": Row("voxpool-sim soak --seeds 2 --size wire --jobs 1", BOUND),
     "voxpool-sim replay out/failed/RUN": Row("voxpool-sim replay out/failed/RUN", "it fails as before", (1,)),
     "voxpool-sim calibrate": Row("", "4 minutes; tests/sim/calibrate/test_costs_are_measured.py"),
     "voxpool-sim calibrate --out out/calibrate": Row("", f"{MINUTES}; tests/sim/calibrate/test_costs_are_measured.py"),
