@@ -32,9 +32,10 @@ class EveryRequestEndsOnce(Checker):
 
     def job_submitted(self, job: Job) -> None:
         older = self._open.get(job.request_id)
-        if older and self.world.core.table.find(older) is not None:
+        known = self.world.core.table.find(older) if older else None
+        if known is not None and not known.begins_anew:
             self.broke(f"request {job.request_id} has a second job, {job.job_id} beside {older}")
-        elif older is not None:  # the first job, if there was one, has ended and was removed
+        elif older is not None:  # the first job, if there was one, was removed or begins anew
             self._open[job.request_id] = job.job_id
 
     def job_removed(self, job: Job) -> None:

@@ -12,6 +12,7 @@ from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.faults.clients import CLIENT_FAULTS
+from voxpool.sim.faults.followers import Followers
 from voxpool.sim.faults.kind import FaultKind, Target
 from voxpool.sim.faults.links import LINK_FAULTS
 from voxpool.sim.faults.nodes import NODE_FAULTS
@@ -22,10 +23,13 @@ from voxpool.sim.faults.wire import WIRE_FAULTS
 if TYPE_CHECKING:
     from voxpool.sim.scenario.scenario import Fault
     from voxpool.sim.wire.world import WireWorld
+    from voxpool.sim.world.clients import Request
     from voxpool.sim.world.world import World
 
 FAULTS: dict[str, FaultKind] = {**NODE_FAULTS, **LINK_FAULTS, **STORE_FAULTS, **SCHEDULER_FAULTS, **CLIENT_FAULTS}
 HEALED_IN_ORDER = (Target.LINK, Target.STORE, Target.SCHEDULER, Target.NODE, Target.CLIENT)
+LOOKS_S = 0.05
+"""Time between two looks for a job to strike."""
 LASTS_S = (5.0, 60.0)
 """Default duration of a fault."""
 
@@ -43,7 +47,11 @@ def check_fault(fault: Fault, place: str, ends: str) -> None:
         raise ConfigError(f"{place}.kind = {fault.kind!r}{where}: {nearest(fault.kind, kinds)}")
     if kinds[fault.kind].is_momentary and fault.lasts_s is not None:
         raise ConfigError(f"{place}.lasts_s: a {fault.kind} has no duration; remove the key")
-    for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s)):
+    if fault.at_work and not kinds[fault.kind].is_of_each_node:
+        raise ConfigError(f"{place}.at_work: a {fault.kind} strikes neither a node nor its link; remove the key")
+    if ends == "wire" and (fault.at_work or fault.follows):
+        raise ConfigError(f'{place}: at_work and follows need ends = "model"')
+    for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s), ("follows_s", fault.follows_s)):
         if span is not None and span[0] > span[1]:
             raise ConfigError(f"{place}.{key} = {list(span)}: the smaller number must come first")
 
@@ -73,9 +81,12 @@ class Faults:
         self._loop = world.loop
         self._broken: dict[tuple[Target, str], Broken] = {}
         self._is_over = False
+        self._followers = Followers(self._world)
 
     def strike(self, fault: Fault, duration_s: float, rng: random.Random) -> None:
-        """Inject `fault` at its rate, each time into a random target of its kind."""
+        """Inject `fault` at its rate, each time into a random target of its kind; let it follow those of nodes."""
+        if fault.follows:
+            self._followers.add(fault)
         self._loop.env.process(self._striking(fault, duration_s, rng))
 
     def _striking(self, fault: Fault, duration_s: float, rng: random.Random) -> Generator[simpy.Event, None, None]:
@@ -95,12 +106,36 @@ class Faults:
             yield env.timeout(max(0.0, at - env.now))
             if self._is_over:
                 return
-            number = self._begin_if_it_can(fault.kind, node or self._target(kind, rng))
-            if number and not kind.is_momentary:
-                self._loop.after(lasts_s, self._heal_later, number)
+            request = None
+            while fault.at_work and request is None:
+                request = self._followers.draw_job(rng)
+                if request is not None:
+                    node = self._world.node(request.node_id)
+                else:
+                    yield env.timeout(LOOKS_S)
+                    if self._is_over or env.now >= ends_s:
+                        return
+            if self._begin_for(fault, node or self._target(kind, rng), lasts_s) and request is not None:
+                for delay_s, follower, chance in self._followers.draw():
+                    self._loop.after(delay_s, self._follow, follower, chance, request)
+
+    def _follow(self, fault: Fault, rng: random.Random, request: Request) -> None:
+        """Inject `fault` where `request` is now."""
+        lasts_s = rng.uniform(*(fault.lasts_s or LASTS_S))
+        if not self._is_over:
+            self._begin_for(fault, self._followers.target(self._kinds[fault.kind], request), lasts_s)
+
+    def _begin_for(self, fault: Fault, thing: Any, lasts_s: float) -> bool:
+        """Inject the fault into `thing`, if that is possible now, for `lasts_s`; return whether it was."""
+        number = self._begin_if_it_can(fault.kind, thing)
+        if number and not self._kinds[fault.kind].is_momentary:
+            self._loop.after(lasts_s, self._heal_later, number)
+        return bool(number)
 
     def _target(self, kind: FaultKind, rng: random.Random) -> Any:
-        """Return the store, the scheduler or a random client; None when there is none."""
+        """Return the store, the scheduler or a random client; None when there is none, and for a fault of nodes."""
+        if kind.is_of_each_node:
+            return None
         if kind.target is Target.STORE:
             return self._world.store_seam
         if kind.target is Target.SCHEDULER:

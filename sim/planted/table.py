@@ -32,6 +32,7 @@ from voxpool.sim.experiments.faults.without.nodes import HearsNoUnknown
 from voxpool.sim.experiments.race.without.redispatch import CountsNothing
 from voxpool.sim.planted import bugs
 from voxpool.sim.planted.bugs import replaced
+from voxpool.sim.planted.deep import LeaksASlotAfterAResubmit
 from voxpool.sim.swarm.one_seed import play_seed
 from voxpool.sim.world.variant import Variant
 
@@ -88,6 +89,9 @@ PLANTED: dict[str, PlantedBug] = {
     "a node that leaves stays in its pools (M5)": PlantedBug(bugs.leaves_ghosts, EveryStoreKeyHasALivingOwner, 30, 13),
     "a release is forgotten now and then": PlantedBug(
         lambda: replaced(queue=bugs.ForgetsReleases), EveryStoreKeyHasALivingOwner, 5, 2
+    ),
+    "a job keeps its slot after offline, resubmit, cancel": PlantedBug(
+        lambda: replaced(dispatcher=LeaksASlotAfterAResubmit), EveryStoreKeyHasALivingOwner, 20, 17
     ),
     "a map keeps its entries (M7)": PlantedBug(
         lambda: replaced(job_table=bugs.KeepsRequestIds), EveryTableIsEmptyAtTheEnd, 3, 1

@@ -159,6 +159,8 @@ def _calmer(traffic: Traffic) -> list[Traffic]:
 
 
 def _rarer(fault: Fault, duration_s: float) -> list[Fault]:
+    if not fault.per_target_per_h:
+        return []  # it only follows others
     begins_s, ends_s = fault.between_s or (0.0, duration_s)
     middle_s = (begins_s + ends_s) / 2
     spans = [(begins_s, middle_s), (middle_s, ends_s)] if ends_s - begins_s > DURATION_LEAST_S else []

@@ -21,6 +21,7 @@ from voxpool.sim.scenario.expect import Expectation, parse_expectations
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Chance = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Range = tuple[NotNegative, NotNegative]
 
 SEED = 1
@@ -116,6 +117,14 @@ class Fault(_Table, frozen=True):
     """Range of the duration, drawn uniformly; default: 5 to 60. A momentary fault has none."""
     between_s: Range | None = None
     """Period in which faults begin; default: from the start to duration_s."""
+    at_work: bool = False
+    """Whether it strikes the node (or the link) of a random job that is with a node, instead of a random node."""
+    follows: Chance = 0.0
+    """Chance that it also follows each strike of a fault with at_work: at the client of the same job, or at the node
+    that has it by then.
+    """
+    follows_s: Range | None = None
+    """Range of the delay after that strike, drawn uniformly; default: 0 to 5."""
 
 
 class Scenario(_Table, frozen=True):

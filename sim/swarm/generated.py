@@ -13,13 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
+
 from voxpool.sim.chance.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.faults import FAULTS
-from voxpool.sim.scenario.scenario import Fault, Links, Nodes, Scenario, StoreDelay, Traffic
+from voxpool.sim.scenario.scenario import Fault, Links, Nodes, Scenario, StoreDelay, Traffic, distribution
 from voxpool.sim.swarm.wire_generated import draw_wire_scenario
 
 PAIRS = ("zh:en", "en:zh", "en:fr", "fr:en", "ja:en", "ko:en")
+DEPARTURES = ("node_crash", "node_vanish", "node_restart", "node_new_id", "node_reconnects", "link_partition")
+"""Faults after which the jobs of a node go to other nodes."""
+FOLLOWING = ("client_resubmit", "client_cancel", "client_disconnect", "node_crash", "node_freeze", "link_partition")
+"""Faults that follow them: the client of the job acts, or its next node departs, too."""
 Item = TypeVar("Item")
 
 
@@ -60,6 +66,8 @@ def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
     nodes = _nodes(plain_random(seed, "swarm/nodes"), pairs, size)
     settings = _settings(plain_random(seed, "swarm/settings")) | _backoff(plain_random(seed, "swarm/backoff"))
     audio_bytes_max = min(5000, settings.get("audio_bytes_max", 5000))
+    traffic = _traffic(plain_random(seed, "swarm/traffic"), pairs, nodes, duration_s, size, audio_bytes_max)
+    work_s = distribution(traffic[0].work_s).mean or 0.0
     return Scenario(
         name=f"swarm-{size.name}",
         seed=seed,
@@ -68,8 +76,8 @@ def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
         links=Links(delay_ms=_delay(plain_random(seed, "swarm/links"), 0.5, 200.0)),
         store=StoreDelay(delay_ms=_delay(plain_random(seed, "swarm/store"), 0.1, 50.0)),
         nodes=nodes,
-        traffic=_traffic(plain_random(seed, "swarm/traffic"), pairs, nodes, duration_s, size, audio_bytes_max),
-        faults=_faults(seed, nodes, duration_s, size),
+        traffic=traffic,
+        faults=[*_faults(seed, nodes, duration_s, size), *_departures(seed, nodes, duration_s, work_s, size)],
     )
 
 
@@ -199,6 +207,42 @@ def _faults(seed: int, nodes: Sequence[Nodes], duration_s: float, size: Size) ->
         lasts_s = (min(shortest_s, longest_s), longest_s)
         drawn.append(fault(kind, strikes=strikes, nodes=total, over_s=duration_s, lasts_s=lasts_s))
     return drawn
+
+
+def _departures(seed: int, nodes: Sequence[Nodes], duration_s: float, work_s: float, size: Size) -> list[Fault]:
+    """Draw, for half of the seeds, faults of nodes at work, and faults that follow them at the same job.
+
+    The delays are of the order of the work, so that the job is not over by then.
+    """
+    chance = plain_random(seed, "swarm/departures")
+    if chance.random() < 0.5:
+        return []
+    total = sum(group.count for group in nodes)
+    follows_s = (0.0, work_s * _log_even(chance, 0.1, 3.0))
+    departures = [
+        msgspec.structs.replace(
+            fault(
+                kind,
+                strikes=_log_even(chance, size.strikes_max, 4 * size.strikes_max),
+                nodes=total,
+                over_s=duration_s,
+                lasts_s=(0.1, _log_even(chance, 0.2, 20.0)),
+            ),
+            at_work=True,
+        )
+        for kind in chance.sample(DEPARTURES, 2)
+    ]
+    followers = [
+        Fault(
+            kind,
+            0.0,
+            lasts_s=None if FAULTS[kind].is_momentary else (0.1, _log_even(chance, 0.2, 20.0)),
+            follows=chance.random(),
+            follows_s=follows_s,
+        )
+        for kind in FOLLOWING
+    ]
+    return departures + followers
 
 
 def fault(

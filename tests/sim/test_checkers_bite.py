@@ -171,6 +171,22 @@ def a_node_that_goes_with_its_job(world: World) -> None:
     world.run(for_s=1)
 
 
+def a_job_that_loses_its_node_comes_again_and_is_cancelled(world: World) -> None:
+    """Its client submits it again while it is on its second node, and then cancels it."""
+    world.add_nodes(2, pairs=["zh:en"])
+    job = world.submit("zh:en", work_s=5)
+    world.run(for_s=1)
+    holder = world.holder(job)
+    assert holder is not None
+    holder.crash()
+    world.run_until(lambda: world.attempts(job) == 2 and world.holder(job) is not None)
+    (request,) = world.clients.open.values()
+    world.do(world.clients.request_again, request)
+    world.run(for_s=0.1)
+    world.do(world.clients.cancel, request)
+    world.run(for_s=1)
+
+
 def a_node_that_the_store_forgets(world: World) -> None:
     """One of two nodes is missing from the store; its next heartbeat must restore it."""
     node, _ = world.add_nodes(2, pairs=["zh:en"])
@@ -226,6 +242,10 @@ SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
     "the answer UNKNOWN is ignored (R6)": (a_node_that_the_store_forgets, {}),
     "leases are never swept": (a_dead_node_that_no_select_meets, {}),
     "a slot is never released": (some_jobs, {}),
+    "a job keeps its slot after offline, resubmit, cancel": (
+        a_job_that_loses_its_node_comes_again_and_is_cancelled,
+        {},
+    ),
     "a redispatched job is not queued": (a_job_whose_node_dies, {}),
     "the jobs of a node that leaves are not taken back": (a_node_that_goes_with_its_job, {}),
     "one draw and no other (C1)": (two_loads, {}),
