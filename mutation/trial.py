@@ -27,12 +27,11 @@ FILES = {
         *("retries", "script_queue", "session", "session_door", "states", "store_answers", "store_away", "waiting"),
         *("why", "worker_connection", "worker_drains", "worker_outcome"),
     ),
-    "tests/contract": ("all_stores_agree", "claim", "embedded_store", "redis_store"),
+    "tests/contract": ("embedded_store", "redis_store"),
     "tests/sim": (
         *("an_allocation_that_crosses_a_rest", "checkers_bite", "content", "faults_of_links", "faults_of_nodes"),
         *("faults_of_the_scheduler", "faults_of_the_store", "limits", "retries", "stores", "why", "world"),
     ),
-    "tests/sim/wire": ("runs",),
 }
 TESTS = ("tests/lua", *(f"{folder}/test_{name}.py" for folder, names in FILES.items() for name in names))
 """The tests that are tried: those about the code of SCOPE that need no processes of their own and take no minutes."""

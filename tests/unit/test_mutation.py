@@ -12,6 +12,7 @@ from mutation.by_hand import read_bugs
 from mutation.draw import candidates, draw
 from mutation.lua_tokens import tokens
 from mutation.mutant import LUA_FOLDER, changed_lines, files_in_scope
+from mutation.survivors import read_reasons
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -117,3 +118,10 @@ def test_a_bug_whose_text_has_changed_is_an_error() -> None:
     bug = read_bugs()[0]._replace(before="no such text")
     with pytest.raises(ValueError, match="its text is 0 times in"):
         bug.mutant(ROOT)
+
+
+def test_each_survivor_with_a_reason_is_still_in_the_source() -> None:
+    """A row of mutation/survivors.toml whose line was changed explains nothing any more."""
+    for path, before, after in read_reasons():
+        lines = " ".join(line.strip() for line in (ROOT / path).read_text().split("\n"))
+        assert before in lines and before != after, f"{path}: {before}"
