@@ -13,7 +13,8 @@ SCOPE = (
     "scheduler/stores",
     "scheduler/web/sessions",
     "scheduler/protocol/in_order.py",
-    *(f"scheduler/sdk/{name}" for name in ("client.py", "many.py", "worker_node.py", "wire")),
+    *(f"scheduler/sdk/{name}.py" for name in ("client", "many", "worker_node")),
+    *(f"scheduler/sdk/wire/{name}.py" for name in ("acknowledgements", "backoff", "connection", "session")),
     LUA_FOLDER,
 )
 """Files and folders that get mutants: what decides about jobs, nodes and results."""

@@ -76,9 +76,11 @@ class PlayedScheduler:
         self.is_away = False
         self.tries: list[float] = []
         """When a connection was tried, in seconds of the loop."""
+        self.doors: list[Door] = []
 
     async def open(self, door: Door, codec: Codec[Any]) -> PlayedConnection:
         """Take the place of Connection.open."""
+        self.doors.append(door)
         self.tries.append(asyncio.get_running_loop().time())
         if self.is_away:
             raise ConnectionRefusedError("nobody there")

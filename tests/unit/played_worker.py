@@ -43,7 +43,11 @@ class Engine:
 
 @asynccontextmanager
 async def working(
-    engine: Callable[[Work], Any], slots: int = 2, events: list[str] | None = None, drain_s: float = 60.0
+    engine: Callable[[Work], Any],
+    slots: int = 2,
+    events: list[str] | None = None,
+    drain_s: float = 60.0,
+    **options: Any,
 ) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
     """A worker that runs, and its task."""
     worker = Worker(
@@ -55,6 +59,7 @@ async def working(
         drain_s=drain_s,
         on_event=(events if events is not None else []).append,
         random=random.Random(1),
+        **options,
     )
     task = asyncio.create_task(worker.run())
     try:

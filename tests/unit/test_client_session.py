@@ -44,6 +44,38 @@ async def test_all_that_waits_is_sent_again_in_its_order(scheduler: PlayedSchedu
 
 
 @virtual
+async def test_a_client_shows_what_it_was_given(scheduler: PlayedScheduler) -> None:
+    """Also when the scheduler comes later than the client."""
+    scheduler.is_away = True
+    async with client_of(session_id="s", token="t", in_order=True, ping_s=7.0) as client:
+        (a,) = asks(client, "a")
+        await asyncio.sleep(1)
+        assert client.connects == 0 and client.limits == {}
+        scheduler.is_away = False
+        first = await scheduler.connected(1)
+        (hello,) = first.of_kind(Hello)
+        assert (hello.session_id, hello.token, hello.in_order, hello.resume) == ("s", "t", True, False)
+        assert (scheduler.doors[0].url, scheduler.doors[0].ping_s) == ("ws://127.0.0.1:1/ws/session", 7.0)
+        first.say(welcome(), result_of("a", 1))
+        assert (await a).output == "out of a"
+    async with client_of():
+        second = await scheduler.connected(2)
+        (hello,) = second.of_kind(Hello)
+        assert (hello.token, hello.in_order) == (None, False) and hello.session_id != "s"
+
+
+@virtual
+async def test_a_refused_greeting_ends_the_client_with_its_reason(scheduler: PlayedScheduler) -> None:
+    async with client_of() as client:
+        (a,) = asks(client, "a")
+        first = await scheduler.connected(1)
+        first.say(Error("unauthorized", "no such token"))
+        with pytest.raises(Refused, match="unauthorized: no such token"):
+            await a
+        assert first.is_closed
+
+
+@virtual
 async def test_new_submits_follow_those_that_are_sent_again(scheduler: PlayedScheduler) -> None:
     """Also when the connection takes them slowly, and breaks while it does."""
     async with client_of() as client:

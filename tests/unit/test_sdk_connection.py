@@ -7,14 +7,26 @@ from typing import Any
 
 import pytest
 from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
 from websockets.uri import parse_uri
 
 from tests.unit.virtual import virtual
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.protocol.codec import encode, to_client
 from voxpool.scheduler.protocol.messages import Accepted, Error
-from voxpool.scheduler.sdk.wire.connection import Connection, Door, _StallingSocket, door_url
+from voxpool.scheduler.sdk.errors import TokenRefused
+from voxpool.scheduler.sdk.wire.connection import (
+    BROKEN,
+    CLOSE_TIMEOUT_S,
+    OPEN_TIMEOUT_S,
+    Connection,
+    Door,
+    _StallingSocket,
+    door_url,
+)
 
 STALL_S = 5.0
 
@@ -156,6 +168,53 @@ async def test_a_round_trip_waits_for_the_answer_and_a_close_at_most_two_seconds
     assert (loop.time(), frames.transport.aborts) == (2, [])
     await connection.close()
     assert frames.transport.aborts == [4]
+
+
+@virtual
+async def test_how_a_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, no compression, no bound on messages; pings at the time of the door."""
+    made: list[tuple[str, dict[str, Any]]] = []
+    socket, _ = stalling()
+
+    async def connect(url: str, **options: Any) -> _StallingSocket:
+        made.append((url, options))
+        return socket
+
+    monkeypatch.setattr(f"{Connection.__module__}.connect", connect)
+    opened = await Connection.open(Door("ws://h/ws/node", None, 7.0), to_client)
+    assert opened._socket is socket and socket.stall_s == 7.0
+    assert made == [
+        (
+            "ws://h/ws/node",
+            {
+                "ssl": None,
+                "compression": None,
+                "max_size": None,
+                "proxy": None,
+                "open_timeout": OPEN_TIMEOUT_S,
+                "close_timeout": CLOSE_TIMEOUT_S,
+                "ping_interval": 7.0,
+                "ping_timeout": 7.0,
+                "create_connection": _StallingSocket,
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, TokenRefused), (403, TokenRefused), (503, InvalidStatus)])
+@virtual
+async def test_an_answer_instead_of_a_connection(
+    monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+) -> None:
+    """A refusal that won't change is final; any other is a broken connection."""
+
+    async def connect(url: str, **options: Any) -> None:
+        raise InvalidStatus(Response(status, "No", Headers()))
+
+    monkeypatch.setattr(f"{Connection.__module__}.connect", connect)
+    with pytest.raises(error, match=str(status)):
+        await Connection.open(Door("ws://h/ws/node", None, 7.0), to_client)
+    assert error is TokenRefused or issubclass(error, BROKEN)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import pytest
 from tests.unit.played_scheduler import PlayedScheduler, registered, settle
 from tests.unit.played_worker import FIRST, SECOND, Engine, assign, results, working
 from tests.unit.virtual import virtual
+from voxpool.scheduler import __version__
 from voxpool.scheduler.protocol.messages import (
+    Assign,
     CancelAttempt,
     Error,
     Heartbeat,
@@ -44,6 +46,24 @@ async def test_a_result_that_could_not_be_sent_goes_over_the_next_connection(sch
         third.say(registered())
         await settle()
         assert results(third) == [] and worker.done == 1
+
+
+@virtual
+async def test_the_work_has_all_of_its_assign_and_the_register_all_of_the_node(scheduler: PlayedScheduler) -> None:
+    engine = Engine()
+    async with working(engine, slots=3, token="t", ping_s=7.0) as (worker, _):
+        first = await scheduler.connected(1)
+        (register,) = first.of_kind(Register)
+        assert (register.node_id, register.pairs, register.slots, register.token) == ("n", ["zh:en"], 3, "t")
+        assert (register.process_id, register.version) == (worker.process_id, __version__)
+        assert register.now_ms is not None and register.now_ms > 1_600_000_000_000
+        assert (scheduler.doors[0].url, scheduler.doors[0].ping_s) == ("ws://127.0.0.1:1/ws/node", 7.0)
+        first.say(registered(), Assign("j1", 4, "zh:en", b"audio", 60_000, "s", trace="00-a-b-01"))
+        await settle()
+        assert engine.works["j1"] == Work("j1", 4, "zh:en", b"audio", 60_000, "s", trace="00-a-b-01")
+        await engine.end("j1")
+        (result,) = first.of_kind(NodeResult)
+        assert result == NodeResult("j1", 4, "j1", trace="00-a-b-01")
 
 
 @virtual

@@ -58,8 +58,9 @@ async def test_work_with_an_inner_cancellation_is_answered() -> None:
         waits.cancel()
         await waits
 
-    result, _ = await outcome(work)
-    assert result.error == WorkError("engine_error", True, "CancelledError")
+    result, (event,) = await outcome(work)
+    assert result == NodeResult(*ATTEMPT, error=WorkError("engine_error", True, "CancelledError"))
+    assert event.startswith("j1: the work raised CancelledError\nTraceback")
 
 
 async def test_a_too_large_output_is_a_final_error_with_a_reason() -> None:
