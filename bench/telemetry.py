@@ -30,7 +30,7 @@ ROUNDS = 5
 CALM_S = 1.5
 """All spans count as exported when their number has not changed for this time: three times their longest delay."""
 LOG_GOAL = "<= 1000"
-BASE = "nothing told"
+BASE = "no telemetry"
 LOGS, SOME, ALL = "log at info", "1 % of jobs traced", "all jobs traced"
 
 

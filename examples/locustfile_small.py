@@ -4,7 +4,7 @@
     voxpool node --id n1 --pairs zh:en,en:zh --slots 10 &
     locust -f examples/locustfile_small.py --headless -u 5 -t 10s --host http://127.0.0.1:5010
 
--T sentence leaves out the task that hangs up. Results are in Locust's own statistics, page and exit code.
+-T sentence leaves out the task that cancels. Results are in Locust's own statistics, page and exit code.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Caller(SessionCaller):
 
     @tag("sentence")
     @task(9)
-    def say_a_sentence(self) -> None:
-        self.hear(self.say(random.choice(SENTENCES), self.pair, timeout_s=30))
+    def submit_a_sentence(self) -> None:
+        self.wait_for(self.submit_audio(random.choice(SENTENCES), self.pair, timeout_s=30))
 
-    @tag("hang_up")
+    @tag("cancel")
     @task(1)
-    def hang_up_in_the_middle(self) -> None:
-        job = self.say(random.choice(SENTENCES), self.pair)
+    def cancel_in_the_middle(self) -> None:
+        job = self.submit_audio(random.choice(SENTENCES), self.pair)
         gevent.sleep(0.1)
-        self.hang_up(job)
+        self.cancel_soon(job)

@@ -234,7 +234,7 @@ class NodeUser(User):
             return
         order = _audio.order_of(assign.audio)
         work_s = 0.0 if order is None else order.work_s / self.kind.speed
-        output = msgspec.to_builtins(_audio.heard(assign.audio, order))
+        output = msgspec.to_builtins(_audio.answer_to(assign.audio, order))
         came_s = time.monotonic()
         self.running[attempt] = gevent.spawn_later(work_s, self._done, attempt, output, came_s)
 

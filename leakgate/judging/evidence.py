@@ -73,7 +73,7 @@ def kept_too_long(series: Series, source: Source) -> str | None:
     never too small.
     """
     times = [one.t_s for one in series.readings]
-    said: list[str] = []
+    sentences: list[str] = []
     for one in [one for one in series.readings if one.judged][-OUTLIVED_TIMES:]:
         if one.kept is None:
             return None
@@ -84,11 +84,11 @@ def kept_too_long(series: Series, source: Source) -> str | None:
         could = one.work - series.readings[at].work
         if one.kept <= could + max(OUTLIVED_MIN, OUTLIVED_SLACK * could):
             return None
-        said.append(
+        sentences.append(
             f"{one.kept:,} finished {source.unit}s are kept, {could:,} were finished within the last "
             f"{one.t_s - times[at]:,.1f} s: they outlive their retention of {source.retention_s:g} s"
         )
-    return said[-1] if len(said) == OUTLIVED_TIMES else None
+    return sentences[-1] if len(sentences) == OUTLIVED_TIMES else None
 
 
 def rise(values: Sequence[float]) -> float:

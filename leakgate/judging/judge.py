@@ -261,18 +261,18 @@ class _Judge:
         loads = [one.load for one in self._readings if one.load is not None]
         moved = WORK_BYTES_TIMES * rise([one.work_bytes for one in self._readings if one.work_bytes is not None])
         if self._load_moved():
-            said = f"the load was not steady: it went from {loads[0]:g} to {loads[-1]:g}, and what it holds with it"
+            sentence = f"the load was not steady: it went from {loads[0]:g} to {loads[-1]:g}, and what it holds with it"
             share = abs(rise(loads)) / max(loads)
             allocated = [one.allocated_bytes or one.rss_bytes for one in self._readings]
-            return said, max(abs(moved), share * max(allocated))
+            return sentence, max(abs(moved), share * max(allocated))
         if not self._source.interval_s or abs(moved) <= self._limit_bytes:
             return None
         word = "rose" if moved > 0 else "fell"
-        said = (
+        sentence = (
             f"the load was not steady: what the process keeps of its {self._source.unit}s {word} by about "
             f"{abs(moved):,.0f} bytes, as it should; a smaller leak can't be seen"
         )
-        return said, moved
+        return sentence, moved
 
     def _load_moved(self) -> bool:
         loads = [one.load for one in self._readings if one.load is not None]

@@ -169,7 +169,7 @@ def _judged(curves: Curves, finding: MemoryFinding, unit: str) -> Chart:
     begin = curves.work[0]
     lines = [Curve(name, [work - begin for work in curves.work], values, "fourth")]
     title = f"{name[0].upper()}{name[1:]} by {unit}s finished"
-    said = f"Too little is known for a growth a {unit}."
+    caption = f"Too little is known for a growth a {unit}."
     if growth is not None and growth.lows and growth.a_unit is not None:
         at = [work - begin for work in growth.at]
         lines.append(Curve("the lowest reading of each stretch", at, growth.lows, "first", dots=True))
@@ -180,8 +180,10 @@ def _judged(curves: Curves, finding: MemoryFinding, unit: str) -> Chart:
         ]
         for label, slope, role in slopes:
             lines.append(Curve(label, [at[0], at[-1]], [level + slope * (x - middle) for x in (at[0], at[-1])], role))
-        said = f"{growth.text} a {unit}; up to {growth.limit:,.0f} B counts as none. The first third counts as warm-up."
-    return Chart("memory_judged", title, said, draw(title, f"{unit}s finished", "bytes", lines, y_from_zero=False))
+        caption = (
+            f"{growth.text} a {unit}; up to {growth.limit:,.0f} B counts as none. The first third counts as warm-up."
+        )
+    return Chart("memory_judged", title, caption, draw(title, f"{unit}s finished", "bytes", lines, y_from_zero=False))
 
 
 def _sizes(curves: Curves) -> Chart:

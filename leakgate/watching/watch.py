@@ -122,8 +122,8 @@ class Watch:
         """Return the current report with its verdict. `with_power` takes about a second more."""
         source, series = self._source, self.series
         naming = (self._settled, self._naming, self.is_naming, self.is_running)
-        told = (self._trouble, self._broken, self._gone, len(self._notes))
-        state = (series, series.taken, series.missed, told, with_power, naming)
+        troubles = (self._trouble, self._broken, self._gone, len(self._notes))
+        state = (series, series.taken, series.missed, troubles, with_power, naming)
         if self._latest is None or self._latest[0] != state:
             self._latest = state, self._report(source, series.snapshot(), with_power)
         return self._latest[1]

@@ -286,16 +286,16 @@ def _wrong(a: LoadReport, b: LoadReport, allowed: float) -> Change:
 
 def _bytes(a: LoadReport, b: LoadReport, allowed: float | None) -> Change | None:
     """Return the change of allocated bytes a job; None when neither run reports them."""
-    told = [report.memory.finding.allocated if report.memory is not None else None for report in (a, b)]
+    measured = [report.memory.finding.allocated if report.memory is not None else None for report in (a, b)]
     figures: list[Any] = [
         None
         if allocated is None or None in (allocated.a_unit, allocated.low, allocated.high)
         else (allocated.a_unit, allocated.low, allocated.high)
-        for allocated in told
+        for allocated in measured
     ]
     if figures == [None, None]:
         return None
-    room = allowed if allowed is not None else max(allocated.limit for allocated in told if allocated is not None)
+    room = allowed if allowed is not None else max(allocated.limit for allocated in measured if allocated is not None)
     if None in figures:
         return _nothing(BYTES, room, f"{'A' if figures[0] is None else 'B'} does not report them")
     (a_figure, a_low, a_high), (b_figure, b_low, b_high) = figures

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from voxpool.leakgate.inside.allocators import AllocatedBytes
-from voxpool.loadtest.users._audio import Heard
+from voxpool.loadtest.users._audio import AudioAnswer
 from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import Job
@@ -96,7 +96,7 @@ class _AnsweringNode(SimNode):
     """A node with the answers of a node user of the load."""
 
     def result_of(self, work: Work) -> NodeResult:
-        answer = Heard(CRC32, work.request.audio_bytes, NUMBER)
+        answer = AudioAnswer(CRC32, work.request.audio_bytes, NUMBER)
         return NodeResult(work.job_id, work.attempt, msgspec.to_builtins(answer))
 
 

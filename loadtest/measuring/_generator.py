@@ -63,28 +63,30 @@ class ProcessWatch:
         """Take a reading."""
         cpu = self._process.cpu_percent(None) / 100
         memory = psutil.virtual_memory()
-        told = self.readings
-        told.samples += 1
-        told.busy += cpu >= BUSY
-        told.cpu_sum += cpu
-        told.cpu_max = max(told.cpu_max, cpu)
-        told.rss_bytes_max = max(told.rss_bytes_max, self._process.memory_info().rss)
-        told.machine_cpu_sum += psutil.cpu_percent(None) / 100
-        least = told.available_bytes_min
-        told.available_bytes_min = memory.available if least is None else min(least, memory.available)
-        told.memory_bytes = memory.total
+        readings = self.readings
+        readings.samples += 1
+        readings.busy += cpu >= BUSY
+        readings.cpu_sum += cpu
+        readings.cpu_max = max(readings.cpu_max, cpu)
+        readings.rss_bytes_max = max(readings.rss_bytes_max, self._process.memory_info().rss)
+        readings.machine_cpu_sum += psutil.cpu_percent(None) / 100
+        least = readings.available_bytes_min
+        readings.available_bytes_min = memory.available if least is None else min(least, memory.available)
+        readings.memory_bytes = memory.total
 
 
 def judge(processes: Mapping[str, Readings], arrivals: Arrivals | None) -> Generator:
     """Return whether the generator, made of `processes` by name, was the limit."""
-    reasons = [reason for name, told in processes.items() for reason in _limits(name, told)]
+    reasons = [reason for name, readings in processes.items() for reason in _limits(name, readings)]
     if arrivals is not None and arrivals.late > LATE_SHARE_MAX * arrivals.sent:
         reasons.append(
             f"{arrivals.late:,} of {arrivals.sent:,} arrivals were sent more than {arrivals.late_ms:g} ms after their "
             "time"
         )
-    machine = [told.machine_cpu_sum / told.samples for told in processes.values() if told.samples]
-    available = [told.available_bytes_min for told in processes.values() if told.available_bytes_min is not None]
+    machine = [readings.machine_cpu_sum / readings.samples for readings in processes.values() if readings.samples]
+    available = [
+        readings.available_bytes_min for readings in processes.values() if readings.available_bytes_min is not None
+    ]
     notes = []
     if machine and max(machine) >= MACHINE_FULL:
         notes.append(
@@ -95,31 +97,31 @@ def judge(processes: Mapping[str, Readings], arrivals: Arrivals | None) -> Gener
         was_limit=bool(reasons),
         reasons=reasons,
         notes=notes,
-        processes=[_figures(name, told) for name, told in processes.items()],
+        processes=[_figures(name, readings) for name, readings in processes.items()],
         machine_cpu_mean=round(max(machine), 3) if machine else None,
         memory_available_bytes_min=min(available, default=None),
     )
 
 
-def _limits(name: str, told: Readings) -> list[str]:
+def _limits(name: str, readings: Readings) -> list[str]:
     found = []
-    if told.samples >= SAMPLES_MIN and told.busy > BUSY_SHARE_MAX * told.samples:
+    if readings.samples >= SAMPLES_MIN and readings.busy > BUSY_SHARE_MAX * readings.samples:
         found.append(
-            f"process {name} had its core full in {told.busy} of {told.samples} readings "
-            f"(mean {told.cpu_sum / told.samples:.0%}): use more processes, --processes 2 or workers"
+            f"process {name} had its core full in {readings.busy} of {readings.samples} readings "
+            f"(mean {readings.cpu_sum / readings.samples:.0%}): use more processes, --processes 2 or workers"
         )
-    least = told.available_bytes_min
-    if least is not None and least < AVAILABLE_SHARE_MIN * told.memory_bytes:
+    least = readings.available_bytes_min
+    if least is not None and least < AVAILABLE_SHARE_MIN * readings.memory_bytes:
         found.append(f"the machine of process {name} had {least / 1e6:,.0f} MB of memory left")
     return found
 
 
-def _figures(name: str, told: Readings) -> GeneratorProcess:
+def _figures(name: str, readings: Readings) -> GeneratorProcess:
     return GeneratorProcess(
         name=name,
-        pid=told.pid,
-        cpu_mean=round(told.cpu_sum / told.samples, 3) if told.samples else None,
-        cpu_max=round(told.cpu_max, 3) if told.samples else None,
-        rss_bytes_max=told.rss_bytes_max,
-        samples=told.samples,
+        pid=readings.pid,
+        cpu_mean=round(readings.cpu_sum / readings.samples, 3) if readings.samples else None,
+        cpu_max=round(readings.cpu_max, 3) if readings.samples else None,
+        rss_bytes_max=readings.rss_bytes_max,
+        samples=readings.samples,
     )

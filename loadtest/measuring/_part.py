@@ -22,7 +22,7 @@ from voxpool.loadtest.running._part import Context
 from voxpool.loadtest.users._counts import Counts
 from voxpool.loadtest.users._state import STATE
 
-TOLD = "voxpool_figures"
+FIGURES = "voxpool_figures"
 """Key of a worker's counts in its reports to the master."""
 
 
@@ -109,7 +109,7 @@ class Measuring:
             windows=self._latencies.windows(duration_s),
             arrivals=arrivals,
             jobs=jobs_of(operations, errors),
-            generator=judge({name: told.process for name, told in processes.items()}, arrivals),
+            generator=judge({name: report.process for name, report in processes.items()}, arrivals),
             served=served_by(processes.values()),
         )
 
@@ -135,15 +135,15 @@ class Measuring:
 
     def _report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
         if self._started is not None:
-            data[TOLD] = {"tally": self._tally.take(), "told": self._process_report().plain()}
+            data[FIGURES] = {"tally": self._tally.take(), "process": self._process_report().plain()}
 
     def _worker_report(self, client_id: str, data: dict[str, Any]) -> None:
-        told = data.get(TOLD)
-        if told is None:
+        figures = data.get(FIGURES)
+        if figures is None:
             return
         try:
-            process = msgspec.convert(told["told"], ProcessReport)
-            self._latencies.absorb(told["tally"])
+            process = msgspec.convert(figures["process"], ProcessReport)
+            self._latencies.absorb(figures["tally"])
         except (KeyError, TypeError, ValueError) as error:  # msgspec's are ValueErrors
             why = f"worker {client_id} sends its figures in another format: does it run another version? ({error})"
             if why not in self._context.missing:

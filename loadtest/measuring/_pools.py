@@ -23,9 +23,9 @@ def pools_of(
     for (pairs, _), jobs in served.items():
         counts.setdefault(pairs, []).append(jobs)
     groups = [_group(pairs, numbers) for pairs, numbers in sorted(counts.items())]
-    told = [group for group in groups if group.p_value is not None]
-    degrees = sum(group.degrees for group in told)
-    chi_square = round(sum(group.chi_square for group in told), 3)
+    judged = [group for group in groups if group.p_value is not None]
+    degrees = sum(group.degrees for group in judged)
+    chi_square = round(sum(group.chi_square for group in judged), 3)
     largest = sorted(seen.values(), key=lambda pool: (-pool.nodes, -pool.running_max, pool.pair))
     return Pools(
         count=len(seen) or len(groups),

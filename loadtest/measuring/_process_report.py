@@ -38,17 +38,17 @@ class ProcessReport(msgspec.Struct):
 
 def arrivals_of(processes: Iterable[ProcessReport], late_ms: float) -> Arrivals | None:
     """Return the arrivals of all processes; None when there were none at all."""
-    told = list(processes)
-    intended = sum(one.due for one in told)
+    reports = list(processes)
+    intended = sum(one.due for one in reports)
     if not intended:
         return None
     return Arrivals(
         intended=intended,
-        sent=sum(one.sent for one in told),
-        late=sum(one.late for one in told),
-        dropped=sum(one.dropped for one in told),
+        sent=sum(one.sent for one in reports),
+        late=sum(one.late for one in reports),
+        dropped=sum(one.dropped for one in reports),
         late_ms=late_ms,
-        lag_s=spread_of(Histogram.merged((Histogram.unpacked(one.lag) for one in told), DIGITS)),
+        lag_s=spread_of(Histogram.merged((Histogram.unpacked(one.lag) for one in reports), DIGITS)),
     )
 
 

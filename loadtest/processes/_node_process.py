@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from voxpool.loadtest.users._audio import heard, order_of
+from voxpool.loadtest.users._audio import answer_to, order_of
 from voxpool.scheduler.sdk import Work, Worker
 
 
@@ -22,7 +22,7 @@ async def work(job: Work) -> Any:
     order = order_of(job.audio)
     if order is not None:
         await asyncio.sleep(order.work_s)
-    return msgspec.to_builtins(heard(job.audio, order))
+    return msgspec.to_builtins(answer_to(job.audio, order))
 
 
 async def main(url: str, node_id: str, pairs: str, slots: str) -> None:

@@ -181,23 +181,23 @@ def _pools(report: LoadReport) -> str:
     ]
     heads = ["nodes", "jobs", "greatest share", "smallest share", "chi-square", "degrees", "p"]
     found += _table("shares of nodes", ["nodes of", *map(_right, heads)], groups)
-    told: list[list[Cell]] = [
+    rows: list[list[Cell]] = [
         [pool.pair, *(_right(f"{number:,}") for number in (pool.nodes, pool.slots, pool.running_max, pool.waiting_max))]
         for pool in pools.pools[:ROWS_MAX]
     ]
-    return found + _table("pools", ["pool", *map(_right, ["nodes", "slots", "running, max", "waiting, max"])], told)
+    return found + _table("pools", ["pool", *map(_right, ["nodes", "slots", "running, max", "waiting, max"])], rows)
 
 
 def _memory(report: LoadReport) -> str:
     return "" if report.memory is None else f'<div class="memory">{report_html(report.memory)}</div>'
 
 
-def _scheduler(told: Mapping[str, Any]) -> str:
+def _scheduler(about: Mapping[str, Any]) -> str:
     """Return the scheduler's report about itself; nested values, such as its settings, are folded."""
-    plain = {name: value for name, value in told.items() if not isinstance(value, Mapping)}
+    plain = {name: value for name, value in about.items() if not isinstance(value, Mapping)}
     folded = "".join(
         f"<details><summary>{escape(name)}</summary>{definitions(value)}</details>"
-        for name, value in told.items()
+        for name, value in about.items()
         if isinstance(value, Mapping)
     )
     return f"{definitions(plain) if plain else ''}{folded}"

@@ -31,7 +31,7 @@ class Order(msgspec.Struct, frozen=True):
     number: int
 
 
-class Heard(msgspec.Struct, frozen=True):
+class AudioAnswer(msgspec.Struct, frozen=True):
     """The answer of a node: the checksum (CRC-32) and the size of the audio, and its number."""
 
     crc32: int
@@ -67,11 +67,11 @@ def order_of(audio: bytes) -> Order | None:
     return Order(work_us / 1e6, number) if magic == MAGIC else None
 
 
-def heard(audio: bytes, order: Order | None) -> Heard:
+def answer_to(audio: bytes, order: Order | None) -> AudioAnswer:
     """Return the answer to `audio`."""
-    return Heard(zlib.crc32(audio), len(audio), order.number if order is not None else -1)
+    return AudioAnswer(zlib.crc32(audio), len(audio), order.number if order is not None else -1)
 
 
-def is_answer(output: Any, wanted: Heard) -> bool:
+def is_answer(output: Any, wanted: AudioAnswer) -> bool:
     """True when `output`, as it came back through the scheduler, is the answer `wanted`."""
     return bool(output == {"crc32": wanted.crc32, "bytes": wanted.bytes, "number": wanted.number})

@@ -22,7 +22,7 @@ LOOK_S = 0.05
 class ClientUser(User):
     """A client; `kind` is the type of its requests, `part` its role among the users of a run.
 
-    `say`, `hear` and `hang_up` are for tasks of other user classes: examples/locustfile_small.py.
+    `submit_audio`, `wait_for` and `cancel_soon` are for tasks of other user classes: examples/locustfile_small.py.
     """
 
     abstract = True
@@ -52,7 +52,7 @@ class ClientUser(User):
 
     # For tasks.
 
-    def say(self, audio: bytes, pair: str, *, timeout_s: float | None = None) -> Wanted:
+    def submit_audio(self, audio: bytes, pair: str, *, timeout_s: float | None = None) -> Wanted:
         """Submit a job and return it at once; Locust's statistics get its `submit` and, when it ends, its `result`.
 
         `timeout_s` is the client's timeout of the job; None = the scheduler's. At the end of a load run no new jobs are
@@ -67,14 +67,14 @@ class ClientUser(User):
         self.submit(wanted, Stream(pair, 0.0, timeout_ms=timeout_ms, affinity=True), audio)
         return wanted
 
-    def hear(self, wanted: Wanted) -> Wanted:
+    def wait_for(self, wanted: Wanted) -> Wanted:
         """Wait for the end of a job and return the job: `state` is "" when no result came within --result-timeout-s."""
         while self.expected.find(wanted.request_id) is wanted:
             self.give_up_overdue()
             gevent.sleep(LOOK_S)
         return wanted
 
-    def hang_up(self, wanted: Wanted) -> None:
+    def cancel_soon(self, wanted: Wanted) -> None:
         """Cancel a job as soon as the scheduler has accepted it; the end is recorded as the operation `cancel`."""
         wanted.cancel_after_s = 0.0
         if wanted.job_id:

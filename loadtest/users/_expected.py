@@ -27,7 +27,7 @@ class Wanted(msgspec.Struct):
 
     request_id: str
     intended_s: float
-    answer: _audio.Heard | None
+    answer: _audio.AudioAnswer | None
     """The expected answer; None: only the state is checked, because other nodes answer."""
     job_id: str = ""
     sends: int = 1
@@ -114,7 +114,7 @@ class Expected:
             self._ended.popitem(last=False)
 
 
-def failure_of(state: str, output: Any, error: str | None, answer: _audio.Heard | None) -> str:
+def failure_of(state: str, output: Any, error: str | None, answer: _audio.AudioAnswer | None) -> str:
     """Return the failure of an ended job, "" = none."""
     if state != "completed":
         return f"{state}:{error}" if error else state

@@ -45,7 +45,7 @@ class PlannedUser(ClientUser):
         number = self.number << 32 | self.asked
         audio = _audio.make(arrival.work_s, number, arrival.audio_bytes)
         order = _audio.order_of(audio) if self.traffic.answers_are_ours else None
-        answer = None if order is None else _audio.heard(audio, order)
+        answer = None if order is None else _audio.answer_to(audio, order)
         stream = arrival.stream
         wanted = Wanted(f"{self.name}-{self.asked}", arrival.intended_s, answer, retries=stream.retries)
         share = self.options.cancel_share

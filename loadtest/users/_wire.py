@@ -219,8 +219,8 @@ class Wire(Generic[M]):
         self.bytes_out += len(data)
 
     def _closed(self) -> Closed:
-        said = self._protocol.close_rcvd
-        return Closed(CLOSE_ABNORMAL, "") if said is None else Closed(int(said.code), said.reason)
+        received = self._protocol.close_rcvd
+        return Closed(CLOSE_ABNORMAL, "") if received is None else Closed(int(received.code), received.reason)
 
 
 def _shake_hands(sock: socket.socket, protocol: ClientProtocol, token: str) -> None:

@@ -94,13 +94,13 @@ def measure(probes: Sequence[Measured], bursts: Sequence[Burst]) -> Costs:
     records = [record for probe in probes for record in probe.records]
     if len(records) < JOBS_MIN:
         raise ConfigError(f"calibrate: {len(records)} jobs completed in the probes, {JOBS_MIN} are needed")
-    due, accepted, started, ended, heard, work = (
+    due, accepted, started, ended, received, work = (
         1000 * np.array([getattr(record, name) for record in records])
         for name in ("due_s", "accepted_s", "started_s", "ended_s", "received_s", "work_s")
     )
     script = 1000 * _grown(probes, f"script_seconds_sum{_SCRIPT}") / _grown(probes, f"script_seconds_count{_SCRIPT}")
     loop = 1000 * sum(burst.cpu_s for burst in bursts) / (MESSAGES_A_JOB * sum(burst.jobs for burst in bursts))
-    two_ways = np.maximum(0.0, np.concatenate([started - due - script - loop, heard - ended - loop]))
+    two_ways = np.maximum(0.0, np.concatenate([started - due - script - loop, received - ended - loop]))
     return Costs(
         link_ms=_rounded(halved(two_ways)),
         script_ms=float(script),

@@ -32,7 +32,7 @@ class _Times(Watcher):
     def work_started(self, worker: SimNode, work: Work) -> None:
         self._found.wait_s[work.request.request_id] = work.started_at - work.request.made_at
 
-    def request_told(self, request: Request, state: str) -> None:
+    def request_ended(self, request: Request, state: str) -> None:
         self._found.sojourn_s[request.request_id] = self._env.now - request.made_at
 
 

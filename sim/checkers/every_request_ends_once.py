@@ -52,7 +52,7 @@ class EveryRequestEndsOnce(Checker):
         if request.ended > 1:
             self.broke(f"{job!r} ended a second time")
 
-    def request_told(self, request: Request, state: str) -> None:
+    def request_ended(self, request: Request, state: str) -> None:
         if self._open.pop(request.request_id, None) is None:
             self.broke(f"request {request.request_id} received a second end: {state}")
 
@@ -60,7 +60,7 @@ class EveryRequestEndsOnce(Checker):
         waiting = self.world.clients.open.keys()
         self.expect(
             waiting == self._open.keys(),
-            f"who waits for an end and who has heard of one: {waiting ^ self._open.keys()}",
+            f"requests without an end, at the clients and here: {waiting ^ self._open.keys()}",
         )
 
     def at_end(self) -> None:

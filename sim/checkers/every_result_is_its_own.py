@@ -21,7 +21,7 @@ class EveryResultIsItsOwn(Checker):
         if not world.content:
             self.not_checked = "audio and outputs have no content"
 
-    def request_told(self, request: Request, state: str) -> None:
+    def request_ended(self, request: Request, state: str) -> None:
         if state == COMPLETED and not self.not_checked:
             own = output_of(request.job_id, audio_of(request.request_id, request.audio_bytes))
             self.expect(request.output == own, f"{request.request_id} got {request.output}, its own is {own}")

@@ -144,13 +144,13 @@ def play_file(
     report = report_of(case, played, options)
     report.pictures = [partial(draw, seen[-1]) for draw in (jobs_picture, memory_picture)]
     report.written += [*([out / "trace.json"] if out is not None else []), *([events] if events is not None else [])]
-    told = [line for job_id in why for line in played.world.why.tell(job_id)]
+    explained = [line for job_id in why for line in played.world.why.tell(job_id)]
     if report.exit_code == 0:
-        return report, told
+        return report, explained
     if not found.signs:  # nothing failed, so there is nothing to keep or to shrink
-        return report, [*told, shown, f"again: {_again(case, options)}"]
+        return report, [*explained, shown, f"again: {_again(case, options)}"]
     kept = keep_failing(case, found, played.run["wall_s"], progress, out)
-    return report, [*told, *played.broken, shown, *kept]
+    return report, [*explained, *played.broken, shown, *kept]
 
 
 def _again(case: Case, options: dict[str, Any]) -> str:

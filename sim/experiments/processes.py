@@ -38,13 +38,13 @@ def run_parts(parts: Iterable[Part], progress: bool = False, at_once: int = PROC
     listed = list(parts)
     context = get_context("forkserver")
     context.set_forkserver_preload(["voxpool.sim.experiments"])
-    told: SimpleQueue[tuple[str, float]] = context.SimpleQueue()
+    shares: SimpleQueue[tuple[str, float]] = context.SimpleQueue()
     workers = max(1, min(at_once, os.cpu_count() or 1, len(listed)))
     results: dict[str, Any] = {}
     with (
         _bar(progress) as bar,
         ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_begin, initargs=(told,), max_tasks_per_child=1
+            workers, mp_context=context, initializer=_begin, initargs=(shares,), max_tasks_per_child=1
         ) as pool,
     ):
         tasks = {part.name: bar.add_task(part.name, total=1.0) for part in listed}
@@ -54,7 +54,7 @@ def run_parts(parts: Iterable[Part], progress: bool = False, at_once: int = PROC
         try:
             while running:
                 done, _ = wait(running, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-                _show(told, bar, tasks)
+                _show(shares, bar, tasks)
                 for future in done:
                     name = running.pop(future)
                     results[name] = future.result()
@@ -66,25 +66,25 @@ def run_parts(parts: Iterable[Part], progress: bool = False, at_once: int = PROC
     return {part.name: results[part.name] for part in listed}
 
 
-_told: SimpleQueue[tuple[str, float]] | None = None
+_shares: SimpleQueue[tuple[str, float]] | None = None
 
 
-def _begin(told: SimpleQueue[tuple[str, float]]) -> None:
-    global _told
-    _told = told
+def _begin(shares: SimpleQueue[tuple[str, float]]) -> None:
+    global _shares
+    _shares = shares
 
 
 def _work(name: str, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     def tell(share: float) -> None:
-        if _told is not None:
-            _told.put((name, share))
+        if _shares is not None:
+            _shares.put((name, share))
 
     return call(*args, tell)
 
 
-def _show(told: SimpleQueue[tuple[str, float]], bar: Progress, tasks: dict[str, TaskID]) -> None:
-    while not told.empty():
-        name, share = told.get()
+def _show(shares: SimpleQueue[tuple[str, float]], bar: Progress, tasks: dict[str, TaskID]) -> None:
+    while not shares.empty():
+        name, share = shares.get()
         bar.update(tasks[name], completed=share)
 
 

@@ -83,7 +83,7 @@ class JobLife(Watcher):
         if job.job_id == self.job_id:
             self._mark(node_id, "stale allocation")
 
-    def request_told(self, request: Request, state: str) -> None:
+    def request_ended(self, request: Request, state: str) -> None:
         if request.job_id == self.job_id:
             self._mark(CLIENT, "receives the end")
 

@@ -58,7 +58,7 @@ class Recorder(Watcher):
         self.ended = {"completed": 0, "failed": 0, "cancelled": 0}
         self.reasons: dict[str, int] = {}
         """Reason -> number of failed jobs."""
-        self.submitted = self.rejected = self.redispatched = self.late_results = self.run_twice = self.told = 0
+        self.submitted = self.rejected = self.redispatched = self.late_results = self.run_twice = self.notified = 0
         self.stale_allocations = self.removed = self.all_ended = 0
         self.died_unfinished = self.died_finished = 0
         """Number of jobs that were in the memory of a scheduler that died."""
@@ -141,8 +141,8 @@ class Recorder(Watcher):
             if work.request.done == 2:
                 self.run_twice += 1
 
-    def request_told(self, request: Request, state: str) -> None:
-        self.told += 1
+    def request_ended(self, request: Request, state: str) -> None:
+        self.notified += 1
         if state == "rejected":
             self.rejected += 1
 

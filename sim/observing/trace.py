@@ -116,7 +116,7 @@ class Trace(Watcher):
         self._at(self._env._now)
         self._add(f"{'done' if is_done else 'stop'} {work.job_id} {worker.node_id} {work.attempt}")
 
-    def request_told(self, request: Request, state: str) -> None:
+    def request_ended(self, request: Request, state: str) -> None:
         self._at(self._env._now)
         self._add(f"told {request.request_id} {state} {request.output}")
 

@@ -27,7 +27,7 @@ class Watcher(Observer):
     def request_made(self, request: Request) -> None:
         """Called when a client sends `request` for the first time."""
 
-    def request_told(self, request: Request, state: str) -> None:
+    def request_ended(self, request: Request, state: str) -> None:
         """Called when the client receives the end of `request`: completed, failed, cancelled, or rejected for good."""
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:

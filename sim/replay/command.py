@@ -31,7 +31,7 @@ AT_ONCE_S = 20.0
 
 
 @dataclass(frozen=True)
-class Told:
+class Answer:
     """The result of a command: lines to print, exit code, and the same as JSON."""
 
     lines: list[str]
@@ -61,7 +61,7 @@ def replay_command(
 
     Exit code 0 when it does not fail any more, 1 when it fails as before, 2 when it fails in another way.
     """
-    return _told(replay_folder(folder, shrunk=shrunk, job_ids=job_ids, progress=progress_bar, store=store), json_path)
+    return _print(replay_folder(folder, shrunk=shrunk, job_ids=job_ids, progress=progress_bar, store=store), json_path)
 
 
 @click.command("shrink")
@@ -75,23 +75,23 @@ def shrink_command(folder: Path, runs: int, seconds: float, store: str | None, j
 
     Exit code 0 when nothing more can be cut, 2 when a bound came first.
     """
-    told = shrink_folder(folder, progress=progress_bar, runs_max=runs, seconds_max=seconds, store=store)
-    return _told(told, json_path)
+    answer = shrink_folder(folder, progress=progress_bar, runs_max=runs, seconds_max=seconds, store=store)
+    return _print(answer, json_path)
 
 
-def _told(told: Told, json_path: Path | None) -> int:
+def _print(answer: Answer, json_path: Path | None) -> int:
     """Print the result of a command, and write it to `json_path` if that is given."""
-    for line in told.lines:
+    for line in answer.lines:
         say(line)
     if json_path is not None:
-        json_path.write_text(json.dumps(told.json, indent=2) + "\n", encoding="utf-8")
+        json_path.write_text(json.dumps(answer.json, indent=2) + "\n", encoding="utf-8")
         say(f"written: {json_path}")
-    return told.exit_code
+    return answer.exit_code
 
 
 def replay_folder(
     folder: Path, *, shrunk: bool, job_ids: tuple[str, ...], progress: Progress, store: str | None = None
-) -> Told:
+) -> Answer:
     """Run the case in `folder` again (or the one it was shrunk to), and write its trace and the lives of `job_ids`.
 
     Exit code 0 when it doesn't fail any more, 1 when it fails as before, 2 when it fails in another way, or in the same
@@ -117,7 +117,7 @@ def replay_folder(
             lines.append(f"written: {write_text(folder / f'{picture.name}.svg', picture.svg)}")
     verdict, code = _compared(before, found, shrunk)
     about = {"signs": found.signs, "trace_hash": found.trace_hash, "verdict": verdict, "exit_code": code}
-    return Told([*lines, verdict], code, about)
+    return Answer([*lines, verdict], code, about)
 
 
 def _compared(before: Found, found: Found, shrunk: bool) -> tuple[str, int]:
@@ -137,7 +137,7 @@ def shrink_folder(
     runs_max: int = RUNS_MAX,
     seconds_max: float = SECONDS_MAX,
     store: str | None = None,
-) -> Told:
+) -> Answer:
     """Make the case in `folder` smaller and write it to shrunk.json. Raises ConfigError.
 
     Exit code 0 when every cut was tried, 2 when a bound came first.
@@ -148,7 +148,7 @@ def shrink_folder(
     with progress(f"shrink {case.name}") as tell:
         smaller = shrink(case, found, runs_max=runs_max, seconds_max=seconds_max, progress=tell)
     write_case(folder / "shrunk.json", smaller.case)
-    return Told(_about(folder, case, smaller), HOLDS if smaller.is_smallest else UNCLEAR, _sizes(case, smaller))
+    return Answer(_about(folder, case, smaller), HOLDS if smaller.is_smallest else UNCLEAR, _sizes(case, smaller))
 
 
 def _about(folder: Path, case: Case, smaller: Shrunk) -> list[str]:

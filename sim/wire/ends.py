@@ -32,12 +32,12 @@ class Requests:
         self.open[request.request_id] = request
         self._hub.request_made(request)
 
-    def told(self, request_id: str, state: str, output: object) -> None:
+    def record_result(self, request_id: str, state: str, output: object) -> None:
         """Its client has received the end, with this output."""
         request = self.open.pop(request_id, None)
         if request is not None:
             request.output = output
-            self._hub.request_told(request, state)
+            self._hub.request_ended(request, state)
 
     def job_ended(self, job: Job) -> None:
         """Do nothing: the empty core, whose result sink this is, has no jobs."""

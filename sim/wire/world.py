@@ -262,7 +262,7 @@ class WireWorld(ObservedWorld):
     def received(self, request_id: str, life: int, result: Any) -> None:
         """A client has received the end of a request."""
         state = getattr(result, "state", None) or "rejected"
-        self.clients.told(request_id, state, getattr(result, "output", None))
+        self.clients.record_result(request_id, state, getattr(result, "output", None))
         self.ledger.received(self.ledger.asked[request_id], life, result)
 
     def draw_client(self, random: Random) -> Peer | None:

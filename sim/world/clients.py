@@ -236,7 +236,7 @@ class Clients:
         try:
             return self._to_dispatcher(request)
         except Rejected:
-            self._told(request, "rejected")
+            self._end_request(request, "rejected")
             raise
 
     def _to_dispatcher(self, request: Request) -> Job:
@@ -269,7 +269,7 @@ class Clients:
                 request.is_retrying = True
                 self._loop.after(self._way() + rejected.retry_after_ms / 1000 + self._way(), self._enter, request)
             else:
-                self._loop.after(self._way(), self._told, request, "rejected")
+                self._loop.after(self._way(), self._end_request, request, "rejected")
         return None
 
     def _way(self) -> float:
@@ -282,18 +282,18 @@ class Clients:
             return
         request.output = job.output
         if self._delay_s is None and not self._absent:
-            self._told(request, job.state)
+            self._end_request(request, job.state)
         else:
             self._loop.after(self._way(), self._tell, request, job.state, self._life)
 
     def _tell(self, request: Request, state: str, life: int) -> None:
         """Deliver a result to the client, unless its connection broke in transit."""
         if life == self._life and self.client_of(request) not in self._absent:
-            self._told(request, state)
+            self._end_request(request, state)
 
-    def _told(self, request: Request, state: str) -> None:
+    def _end_request(self, request: Request, state: str) -> None:
         if self.open.pop(request.request_id, None) is not None:
-            self._hub.request_told(request, state)
+            self._hub.request_ended(request, state)
 
 
 def _nobody(**_: object) -> Job:

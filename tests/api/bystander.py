@@ -60,8 +60,8 @@ class Bystander:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        told, _ = self._process.communicate()
-        self.ended = msgspec.json.decode(told, type=Ended)
+        reported, _ = self._process.communicate()
+        self.ended = msgspec.json.decode(reported, type=Ended)
 
 
 class Ended(msgspec.Struct):

@@ -57,8 +57,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 @schemathesis.hook
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Drop a failure whose case was accepted but no longer matches the schemas, because `before_call` changed it."""
-    said = case.meta.phase.data.description if case.meta is not None else ""
-    valid = (said or "").lower() == "positive test case"
+    message = case.meta.phase.data.description if case.meta is not None else ""
+    valid = (message or "").lower() == "positive test case"
     return not (isinstance(failure, AcceptedNegativeData) and valid)
 
 

@@ -76,19 +76,19 @@ def test_10_000_frames(tmp_path: Path, door: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bug", "door", "said", "patience_s"),
+    ("bug", "door", "message", "patience_s"),
     [
         ("dies_of_a_missing_field", "session", "the connection ended: 0", PATIENCE_S),
         ("ignores_a_node_after_a_drain", "node", "nobody answered", SHORT_S),
     ],
 )
 def test_a_planted_handler_failure_is_found_and_reported_in_one_line(
-    tmp_path: Path, bug: str, door: str, said: str, patience_s: float
+    tmp_path: Path, bug: str, door: str, message: str, patience_s: float
 ) -> None:
     with running(tmp_path, bug) as scheduler:
         with (
             Player(DOORS[door], scheduler.url, "nobody", patience_s=patience_s) as player,
-            pytest.raises(Lost, match=said) as lost,
+            pytest.raises(Lost, match=message) as lost,
         ):
             fuzz(player, 2_000, SEED)
         first, line = str(lost.value).split("\n")

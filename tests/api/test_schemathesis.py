@@ -34,12 +34,12 @@ def test_every_operation_matches_the_document_in_2_000_examples(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    ("bug", "path", "said"),
+    ("bug", "path", "message"),
     [
         ("fails_on_a_page_of_one", "/v1/jobs", "Server error"),
         ("takes_any_cursor", "/v1/pools", "Schema-violating request accepted"),
     ],
 )
-def test_a_planted_bug_is_found(tmp_path: Path, bug: str, path: str, said: str) -> None:
+def test_a_planted_bug_is_found(tmp_path: Path, bug: str, path: str, message: str) -> None:
     code, text = called(tmp_path, bug, path)
-    assert code == 1 and said in text and "curl -X GET" in text, text
+    assert code == 1 and message in text and "curl -X GET" in text, text

@@ -117,10 +117,10 @@ async def test_a_job_shows_its_history(page: Page, served: Served) -> None:
     served.gate.set()
     await expect(life).to_contain_text("Ended: attempts max")
     steps = await life.get_by_role("listitem").all_inner_texts()
-    told = "\n".join(steps)
-    assert told.index("Submitted") < told.index("chosen for attempt 1") < told.index("Taken back from")
-    assert "looked at" in told and "attempt 4" in told
-    assert told.count("engine_error: no such speaker") == 5, "of each attempt, and at the end"
+    reported = "\n".join(steps)
+    assert reported.index("Submitted") < reported.index("chosen for attempt 1") < reported.index("Taken back from")
+    assert "looked at" in reported and "attempt 4" in reported
+    assert reported.count("engine_error: no such speaker") == 5, "of each attempt, and at the end"
     assert page.url.endswith(f"#job={job_id}")
     await page.keyboard.press("Escape")
     await expect(life).to_be_hidden()

@@ -36,9 +36,9 @@ async def demo(*options: str) -> AsyncIterator[asyncio.subprocess.Process]:
 async def test_the_dashboard_fills_and_ctrl_c_ends_every_process(page: Page) -> None:
     async with demo("--mishap-s", "0.5") as process:
         assert process.stdout is not None
-        said = (await process.stdout.readline()).decode()
-        url = re.search(r"http://127\.0\.0\.1:\d+/", said)
-        assert url is not None, said
+        message = (await process.stdout.readline()).decode()
+        url = re.search(r"http://127\.0\.0\.1:\d+/", message)
+        assert url is not None, message
         await page.goto(url[0])
         await expect(page.locator("#nodes-sub")).to_contain_text("nodes:")
         await expect(page.locator("#pools-sub")).to_have_text("11 language pairs")
@@ -58,7 +58,7 @@ async def test_the_demo_draws_its_picture(tmp_path: Path, page: str) -> None:
     options = ("--seconds", "1", "--page", page, "--size", "800x600")
     async with demo(*options, "--screenshot", str(picture)) as process:
         assert process.stdout is not None
-        said = (await process.stdout.read()).decode()
-        assert await process.wait() == 0, said
+        message = (await process.stdout.read()).decode()
+        assert await process.wait() == 0, message
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000
-    assert "All of it has ended" in said and "errors" not in said
+    assert "All of it has ended" in message and "errors" not in message

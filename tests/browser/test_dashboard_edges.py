@@ -178,8 +178,8 @@ async def test_everything_can_be_done_by_keyboard(page: Page, served: Served) ->
     assert await chart.evaluate("(one) => getComputedStyle(one).outlineStyle") == "solid"
     await page.keyboard.press("ArrowLeft")
     await page.keyboard.press("ArrowLeft")
-    told = await chart.get_attribute("aria-valuetext")
-    assert told is not None and "completed" in told
+    reported = await chart.get_attribute("aria-valuetext")
+    assert reported is not None and "completed" in reported
     await page.keyboard.press("End")
     await expect(page.locator("figure.read")).to_have_count(1)
     button = page.get_by_role("button", name="Drain bob")

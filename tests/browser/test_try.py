@@ -191,7 +191,7 @@ async def test_try_works_by_keyboard(page: Page, tried: Scheduler) -> None:
     await page.keyboard.press("Enter")
     await expect(answers(page).first).to_contain_text("completed")
     await expect(answers(page).first).to_contain_text("zh:en")
-    await expect(page.locator("#said")).to_have_text("Test tone: completed")
+    await expect(page.locator("#status")).to_have_text("Test tone: completed")
 
 
 async def test_missing_or_invalid_input_is_reported_at_its_field(page: Page, tried: Scheduler) -> None:

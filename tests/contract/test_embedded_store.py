@@ -110,14 +110,14 @@ async def test_a_killed_guard_is_replaced(store: EmbeddedStore) -> None:
 
 async def test_a_guard_that_does_not_start_is_reported(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried again in the same folder."""
-    said = guard._SHELL
+    message = guard._SHELL
     monkeypatch.setattr(guard, "_SHELL", "exit 1")
     with pytest.raises(StoreUnavailable, match="the guard of "):
         await EmbeddedStore().start()
     pid = store.pid
     os.kill(pid, signal.SIGKILL)
     await asyncio.to_thread(wait_for, lambda: not store.pid)
-    monkeypatch.setattr(guard, "_SHELL", said)
+    monkeypatch.setattr(guard, "_SHELL", message)
     assert await run_when_back(store, [REGISTER]) == [["OK"]]
 
 

@@ -67,8 +67,8 @@ def test_commands_accept_the_lines_of_the_pages(page: Path, locust_options: str)
     ],
 )
 def test_a_wrong_line_is_found(line: str, wrong: str | None) -> None:
-    said = wrong_with(line, "  --headless  --nothing-else")
-    assert (said is None) if wrong is None else (said is not None and wrong in said)
+    message = wrong_with(line, "  --headless  --nothing-else")
+    assert (message is None) if wrong is None else (message is not None and wrong in message)
 
 
 def python_blocks() -> Iterator[tuple[str, str]]:

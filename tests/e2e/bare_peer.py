@@ -47,7 +47,7 @@ def frame(payload: bytes, opcode: int = BINARY) -> bytes:
     return head + MASK + payload
 
 
-def said(message: msgspec.Struct) -> bytes:
+def encoded(message: msgspec.Struct) -> bytes:
     """Return `message` as a binary frame."""
     return frame(encode(message, binary=True))
 
@@ -88,9 +88,9 @@ class BarePeer(asyncio.Protocol):
         """Send raw bytes."""
         self.transport.write(data)
 
-    def say(self, message: msgspec.Struct) -> None:
+    def send_message(self, message: msgspec.Struct) -> None:
         """Send a message."""
-        self.write(said(message))
+        self.write(encoded(message))
 
     def ping(self) -> None:
         """Send a ping."""

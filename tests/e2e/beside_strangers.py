@@ -94,8 +94,8 @@ async def beside(scheduler: Secured, seconds: float, rounds: int) -> Beside:
             try:
                 await _work(client, scheduler, seconds, seen.crowded)
             finally:
-                told, _ = await strangers.communicate(b"")
-            for kind, counts in json.loads(told).items():
+                reported, _ = await strangers.communicate(b"")
+            for kind, counts in json.loads(reported).items():
                 seen.endings.setdefault(kind, Counter()).update(counts)
         worker.stop()
         await running

@@ -43,7 +43,7 @@ def voxpool(*arguments: str | Path, **environment: str) -> Ran:
 
 def voxpool_here(*arguments: str | Path, **environment: str) -> Ran:
     """Run a command to its end in this process, from its arguments to its exit code, which is much faster."""
-    said, complained = io.StringIO(), io.StringIO()
+    message, complained = io.StringIO(), io.StringIO()
     command = ["voxpool", *map(str, arguments)]
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ.keys() - clean_environment().keys():
@@ -51,10 +51,10 @@ def voxpool_here(*arguments: str | Path, **environment: str) -> Ran:
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.setattr(sys, "argv", command)
-        with redirect_stdout(said), redirect_stderr(complained), pytest.raises(SystemExit) as ended:
+        with redirect_stdout(message), redirect_stderr(complained), pytest.raises(SystemExit) as ended:
             main()
     assert isinstance(ended.value.code, int)
-    return Ran(command, ended.value.code, said.getvalue(), complained.getvalue())
+    return Ran(command, ended.value.code, message.getvalue(), complained.getvalue())
 
 
 def one_line(done: Ran, code: int) -> str:
@@ -66,7 +66,7 @@ def one_line(done: Ran, code: int) -> str:
 
 
 @contextlib.contextmanager
-def stranger(answer: bytes, tls: ssl.SSLContext | None = None, heard: list[bytes] | None = None) -> Iterator[int]:
+def stranger(answer: bytes, tls: ssl.SSLContext | None = None, received: list[bytes] | None = None) -> Iterator[int]:
     """A server that answers each request, which is added to `requests`, with `answer`, and closes; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -78,8 +78,8 @@ def stranger(answer: bytes, tls: ssl.SSLContext | None = None, heard: list[bytes
                     return
                 with contextlib.suppress(OSError), tls.wrap_socket(peer, server_side=True) if tls else peer as asked:
                     request = asked.recv(65536)
-                    if heard is not None:
-                        heard.append(request)
+                    if received is not None:
+                        received.append(request)
                     asked.sendall(answer)
 
         thread = threading.Thread(target=serve, daemon=True)

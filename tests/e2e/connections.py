@@ -145,7 +145,7 @@ async def _round_trips(*schedulers: Scheduler) -> Sequence[list[float]]:
     """Measure jobs at both schedulers in turn, so that other load slows both alike."""
     peers = [await client(scheduler.port) for scheduler in schedulers]
     for peer in peers:
-        peer.say(Hello())
+        peer.send_message(Hello())
         await peer.answer(Welcome)
     taken: list[list[float]] = [[] for _ in peers]
     for number in range(JOBS + WARM_UP_JOBS):
@@ -158,7 +158,7 @@ async def _round_trips(*schedulers: Scheduler) -> Sequence[list[float]]:
 
 async def _round_trip(peer: BarePeer, request_id: str) -> float:
     start_s = time.perf_counter()
-    peer.say(Submit(request_id, PAIR, AUDIO))
+    peer.send_message(Submit(request_id, PAIR, AUDIO))
     await peer.answer(Accepted)
     result: JobResult = await peer.answer(JobResult)
     assert (result.state, result.output) == ("completed", len(AUDIO))

@@ -73,25 +73,25 @@ class Crowd:
 
     async def _session(self, number: int) -> BarePeer:
         peer = await client(self.port)
-        peer.say(Hello(session_id=f"crowd-{number}"))
+        peer.send_message(Hello(session_id=f"crowd-{number}"))
         await peer.answer(Welcome)
         return peer
 
     async def _node(self, number: int) -> BarePeer:
         registered = asyncio.Event()
 
-        def heard(message: object) -> None:
+        def received(message: object) -> None:
             if isinstance(message, Assign):
                 self._jobs += 1
-                peer.say(NodeResult(message.job_id, message.attempt, output=len(message.audio)))
+                peer.send_message(NodeResult(message.job_id, message.attempt, output=len(message.audio)))
             elif isinstance(message, Registered):
                 self._registers[peer] = self._registers.get(peer, 0) + 1
                 registered.set()
             else:
                 self._others += 1
 
-        peer = await node(self.port, heard)
-        peer.say(Register(f"crowd-{number}", "p", [PAIR], 2, []))
+        peer = await node(self.port, received)
+        peer.send_message(Register(f"crowd-{number}", "p", [PAIR], 2, []))
         await registered.wait()
         return peer
 
@@ -99,7 +99,7 @@ class Crowd:
         if not peer.gone:
             self._beats[peer] += 1
             if self._nodes:
-                peer.say(Heartbeat([]))
+                peer.send_message(Heartbeat([]))
             peer.ping()
             asyncio.get_running_loop().call_later(self.beat_s, self._beat, peer)
 

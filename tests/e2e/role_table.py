@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from tests.e2e.processes import connected
-from tests.e2e.secured import A_NAME, Secured, told
+from tests.e2e.secured import A_NAME, Secured, next_message
 from voxpool.scheduler.security.caller import Role
 from voxpool.scheduler.web.gates.authorization import OPEN, WEBSOCKET, roles_of
 
@@ -90,7 +90,7 @@ async def greeted(scheduler: Secured, path: str, header: str, message: str, quer
     try:
         async with connected(scheduler.url.replace("http", "ws", 1) + path + query, additional_headers=head) as socket:
             await socket.send(json.dumps(greeting(path, **tokens)))
-            answer = await told(socket)
+            answer = await next_message(socket)
             if answer["type"] == "error":
                 await _closed(socket)
                 return str(answer["reason"])

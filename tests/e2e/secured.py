@@ -82,7 +82,7 @@ class Secured(Scheduler):
         return wait_until(lambda: self.events(event)[before:])[0]
 
 
-async def told(socket: ClientConnection) -> dict[str, Any]:
+async def next_message(socket: ClientConnection) -> dict[str, Any]:
     """Return the next message, which is JSON."""
     message: dict[str, Any] = json.loads(await socket.recv())
     return message

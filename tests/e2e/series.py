@@ -88,7 +88,7 @@ async def _come_and_go(scheduler: Scheduler, jobs: int, nodes: int, sessions: in
                 peer = await _greeted(scheduler, f"{name}-{number}")
                 share = (jobs * (number + 1)) // sessions - (jobs * number) // sessions
                 for job in range(share):
-                    peer.say(Submit(f"{name}-{number}-{job}", PAIR, AUDIO))
+                    peer.send_message(Submit(f"{name}-{number}-{job}", PAIR, AUDIO))
                 for _ in range(share):
                     result: JobResult = await peer.answer(JobResult)
                     assert result.state == "completed", result
@@ -104,11 +104,11 @@ async def _name_pairs(scheduler: Scheduler) -> None:
     """Register a node with many pairs, and submit a job of each that times out."""
     pairs = [f"p{number}:en" for number in range(PAIRS)]
     worker = await node(scheduler.port)
-    worker.say(Register("polyglot", "p", pairs, 1, []))
+    worker.send_message(Register("polyglot", "p", pairs, 1, []))
     await worker.answer(Registered)
     peer = await _greeted(scheduler, "polyglot")
     for pair in pairs:
-        peer.say(Submit(pair.split(":")[0], pair, AUDIO, timeout_ms=EXPIRES_MS))
+        peer.send_message(Submit(pair.split(":")[0], pair, AUDIO, timeout_ms=EXPIRES_MS))
         await peer.answer(Accepted)
     for _ in pairs:
         await peer.answer(JobResult)
@@ -118,7 +118,7 @@ async def _name_pairs(scheduler: Scheduler) -> None:
 
 async def _greeted(scheduler: Scheduler, session_id: str) -> BarePeer:
     peer = await client(scheduler.port)
-    peer.say(Hello(session_id=session_id))
+    peer.send_message(Hello(session_id=session_id))
     await peer.answer(Welcome)
     return peer
 

@@ -13,15 +13,15 @@ Change = Callable[[bytes], bytes]
 
 def of_version(version: bytes) -> Change:
     """Make a server report this version, padded to the length of its own."""
-    return lambda said: re.sub(
-        rb"redis_version:([0-9.]+)", lambda found: b"redis_version:" + version.ljust(len(found[1]), b"0"), said
+    return lambda message: re.sub(
+        rb"redis_version:([0-9.]+)", lambda found: b"redis_version:" + version.ljust(len(found[1]), b"0"), message
     )
 
 
 def with_clock(ahead_s: int) -> Change:
     """Make the clock of a server wrong by `ahead_s`."""
-    return lambda said: re.sub(
-        rb"\A\*2\r\n\$10\r\n([0-9]{10})\r\n", lambda found: b"*2\r\n$10\r\n%d\r\n" % (int(found[1]) + ahead_s), said
+    return lambda message: re.sub(
+        rb"\A\*2\r\n\$10\r\n([0-9]{10})\r\n", lambda found: b"*2\r\n$10\r\n%d\r\n" % (int(found[1]) + ahead_s), message
     )
 
 
@@ -32,8 +32,8 @@ def tampered(port: int, change: Change) -> Iterator[str]:
 
         def carry(source: socket.socket, sink: socket.socket, change: Change) -> None:
             with contextlib.suppress(OSError):
-                while said := source.recv(65536):
-                    sink.sendall(change(said))
+                while message := source.recv(65536):
+                    sink.sendall(change(message))
             with contextlib.suppress(OSError):
                 sink.shutdown(socket.SHUT_WR)
 

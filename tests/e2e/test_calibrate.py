@@ -31,12 +31,12 @@ SETTINGS = plan(SMALL, 1)[0][0].scenario.settings
 
 def test_calibrate_measures_compares_and_leaves_nothing_running(tmp_path: Path) -> None:
     before = set(children_of(os.getpid()))
-    told: list[float] = []
-    report, costs = command.calibrate(SMALL, seed=1, store="embedded", tell=told.append)
+    reported: list[float] = []
+    report, costs = command.calibrate(SMALL, seed=1, store="embedded", tell=reported.append)
     written = command.write(report, costs, tmp_path / "report.json", tmp_path / "out")
 
     assert set(children_of(os.getpid())) <= before
-    assert told == sorted(told) and 0.8 < told[-1] <= 1.0
+    assert reported == sorted(reported) and 0.8 < reported[-1] <= 1.0
     content = json.loads((tmp_path / "report.json").read_text())
     assert content["verdict"] in [outcome.value for outcome in Outcome]
     (lost,) = [check for check in content["checks"] if check["name"] == "jobs without a result"]
@@ -104,7 +104,7 @@ def _nodes_of(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--store", "fakeredis"], "voxpool-sim: store 'fakeredis' is not supported: use embedded"),
         (["--store", "redis://127.0.0.1:1/0"], "voxpool-sim: calibrate: the scheduler does not start: "),
@@ -115,11 +115,11 @@ def _nodes_of(pid: int) -> list[int]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_wrong_input_is_one_line_and_exit_3(words: list[str], said: str) -> None:
+def test_wrong_input_is_one_line_and_exit_3(words: list[str], message: str) -> None:
     command_line = [sys.executable, "-m", "voxpool.sim", "calibrate", "--quick", *words]
     done = subprocess.run(command_line, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith(said) and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(message) and done.stderr.count("\n") == 1
 
 
 def test_metrics_are_parsed() -> None:

@@ -31,8 +31,8 @@ def test_a_job_from_submit_to_cancel_on_the_command_line(scheduler: Scheduler, p
     assert (job["file"], job["state"], job["pair"]) == (str(wav), "waiting", pair)
     job_id = job["job_id"]
 
-    told = voxpool_here("why", job_id, "--url", scheduler.url)
-    assert told.returncode == 0 and f"nodes of {pair} now: none" in told.stdout
+    reported = voxpool_here("why", job_id, "--url", scheduler.url)
+    assert reported.returncode == 0 and f"nodes of {pair} now: none" in reported.stdout
     why = json.loads(voxpool_here("why", job_id, "--url", scheduler.url, "--json").stdout)
     assert why["job"]["job_id"] == job_id and why["decisions"]
 

@@ -87,7 +87,7 @@ def test_tls_to_a_scheduler_without_it() -> None:
 def test_a_token_is_sent_and_a_rejected_one_is_reported(folder: Path) -> None:
     """The token comes from the option, from a file that it names, or from the environment."""
     seen: list[bytes] = []
-    with stranger(http(b'{"nodes": [], "next_cursor": null}'), heard=seen) as port:
+    with stranger(http(b'{"nodes": [], "next_cursor": null}'), received=seen) as port:
         url = f"http://127.0.0.1:{port}"
         (folder / "secret").write_text("vxp_three\n")
         voxpool_here("nodes", "--url", url, "--token", "vxp_one", VOXPOOL_TOKEN="vxp_other")
@@ -129,6 +129,6 @@ def test_a_node_that_can_never_connect_ends() -> None:
 def test_a_node_keeps_trying_and_logs_the_reason(folder: Path) -> None:
     """Errors of a WebSocket are wrapped differently; the message is the same."""
     node = Process(folder, "node", "node", "--url", "http://127.0.0.1:1", "--id", "n", "--pairs", "en:en")
-    said = "can't reach ws://127.0.0.1:1/ws/node: nothing listens there: start `voxpool serve`"
-    wait_until(lambda: [line for line in node.events("worker") if said in line["message"]])
+    message = "can't reach ws://127.0.0.1:1/ws/node: nothing listens there: start `voxpool serve`"
+    wait_until(lambda: [line for line in node.events("worker") if message in line["message"]])
     assert node.stop() == 0

@@ -71,7 +71,7 @@ def submitting(scheduler: Scheduler, pair: str, *words: str | Path) -> tuple[str
     return ("submit", "--url", scheduler.url, "--pair", pair, "--wait", "--json", *words)
 
 
-def told(done: Ran) -> list[dict[str, object]]:
+def reported(done: Ran) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -83,7 +83,7 @@ async def test_many_files_at_a_time_but_not_too_many(
     arguments = submitting(scheduler, pair, "--at-most", "3", *files)
     done = await asyncio.to_thread(voxpool_here, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    jobs = told(done)
+    jobs = reported(done)
     assert sorted(str(job["file"]) for job in jobs) == sorted(map(str, files))
     assert {(job["state"], job["pair"], job["output"]) for job in jobs} == {("completed", pair, len(TONE))}
     assert engine.most == 3 and "type" not in jobs[0]
@@ -112,7 +112,7 @@ async def test_a_job_that_does_not_end_in_time_is_cancelled_and_reported(
     arguments = submitting(scheduler, pair, "--timeout-s", "1", *files[:2])
     done = await asyncio.to_thread(voxpool_here, *arguments)
     assert done.returncode == 1
-    assert [(job["state"], job["error"]) for job in told(done)] == [("cancelled", "no_result_in_time")] * 2
+    assert [(job["state"], job["error"]) for job in reported(done)] == [("cancelled", "no_result_in_time")] * 2
     assert done.stderr.splitlines()[0] == f"{files[0]}: no result within 1 s, so it is cancelled"
     await until(lambda: engine.now == 0)
 
@@ -125,17 +125,17 @@ async def test_ctrl_c_cancels_the_unfinished_jobs(
     process = _start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     await until(lambda: engine.now == 2)
     process.send_signal(signal.SIGINT)
-    said, complained = await asyncio.to_thread(process.communicate, timeout=WITHIN_S)
-    assert (process.returncode, said, complained) == (130, b"", b"\n")
+    message, complained = await asyncio.to_thread(process.communicate, timeout=WITHIN_S)
+    assert (process.returncode, message, complained) == (130, b"", b"\n")
     await until(lambda: engine.now == 0)
 
 
 def test_without_waiting_the_jobs_stay(scheduler: Scheduler, pair: str, files: list[Path]) -> None:
     """They are listed in the order of the files, over HTTP."""
     done = voxpool_here("submit", "--url", scheduler.url, "--pair", pair, "--json", *files)
-    assert [(job["file"], job["state"]) for job in told(done)] == [(str(file), "waiting") for file in files]
+    assert [(job["file"], job["state"]) for job in reported(done)] == [(str(file), "waiting") for file in files]
     with HttpClient(scheduler.url) as client:
-        for job in told(done):
+        for job in reported(done):
             assert client.cancel(str(job["job_id"])).state == "cancelled"
 
 
@@ -159,7 +159,7 @@ def test_a_rejected_file_is_reported_and_the_others_continue(
     done = voxpool_here(*arguments)
     assert done.returncode == 1
     assert f"{files[0]}: refused: not_audio: this is not a WAV file" in done.stderr
-    jobs = {str(job["file"]): job for job in told(done)}
+    jobs = {str(job["file"]): job for job in reported(done)}
     assert (jobs[str(files[0])]["state"], jobs[str(files[0])]["error"]) == ("rejected", "not_audio")
     assert jobs[str(files[1])]["state"] == ("cancelled" if wait else "waiting")
 

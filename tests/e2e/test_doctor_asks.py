@@ -127,15 +127,15 @@ def test_a_flushed_store_is_not_taken_for_another_schedulers(on_redis: Scheduler
     """Until the claim is renewed the store has no owner; the scheduler still knows its own name."""
     with redis.Redis(port=server.port) as client:
         client.delete(OWNER_KEY)
-    told = on_redis.get("/v1/debug/checkup")["store"]
-    assert f"process {on_redis.pid}, " in told["asked_by"] and told["owner"] in ("", told["asked_by"])
+    reported = on_redis.get("/v1/debug/checkup")["store"]
+    assert f"process {on_redis.pid}, " in reported["asked_by"] and reported["owner"] in ("", reported["asked_by"])
 
 
 def test_an_old_store_whose_clock_is_wrong(server: RedisServer, folder: Path) -> None:
     """It uses another database, since the first one has its scheduler."""
 
-    def both(said: bytes) -> bytes:
-        return of_version(b"6.2.1")(with_clock(-90)(said))
+    def both(message: bytes) -> bytes:
+        return of_version(b"6.2.1")(with_clock(-90)(message))
 
     with tampered(server.port, both) as url:
         running = Scheduler(folder, url.removesuffix("/0") + "/7", *SMALL)
@@ -181,8 +181,8 @@ def test_without_a_token_the_findings_are_limited(folder: Path) -> None:
     running = Scheduler(folder, "memory", *SMALL, "--access-file", str(tokens), "--cleanup-interval-s", "0")
     assert found(running, code=0) == []
     assert found(running, "--token", secrets[Role.CLIENT], code=0) == []
-    said = voxpool_here("doctor", "--url", running.url).stdout.splitlines()
-    assert said == [
+    message = voxpool_here("doctor", "--url", running.url).stdout.splitlines()
+    assert message == [
         f"nothing wrong; looked at the scheduler at {running.url}",
         "not looked at: pools and nodes: needs the token of an admin (--token or VOXPOOL_TOKEN)",
         "not looked at: its settings and its store: needs the token of an admin (--token or VOXPOOL_TOKEN)",

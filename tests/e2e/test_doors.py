@@ -140,11 +140,11 @@ async def test_why_explains_the_choice_of_a_node(
         for why in (1, 0)
     ]
     await until(lambda: len(gate.works) == 2)
-    told = (await http.get(f"/v1/jobs/{asked}/why")).json()
+    reported = (await http.get(f"/v1/jobs/{asked}/why")).json()
     node_id = gate.worker.node_id
-    assert [decision["what"] for decision in told["decisions"]] == ["submitted", "looked", "dispatched"]
-    assert told["decisions"][1]["looks"] == [[node_id, "free", 0, 4]]
-    assert told["pool"] == {"nodes": 1, "with_room": 1, "full": 0, "draining": 0, "resting": 0, "joining": 0}
+    assert [decision["what"] for decision in reported["decisions"]] == ["submitted", "looked", "dispatched"]
+    assert reported["decisions"][1]["looks"] == [[node_id, "free", 0, 4]]
+    assert reported["pool"] == {"nodes": 1, "with_room": 1, "full": 0, "draining": 0, "resting": 0, "joining": 0}
     other = (await http.get(f"/v1/jobs/{plain}/why")).json()
     assert (other["followed"], other["decisions"]) == (False, [])
     assert (await http.get("/v1/jobs/nobody/why")).status_code == 404

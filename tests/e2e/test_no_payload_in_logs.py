@@ -35,18 +35,18 @@ def chatty(folder: Path) -> Iterator[Scheduler]:
 
 
 async def test_no_payload_is_logged(chatty: Scheduler) -> None:
-    said = HEARD.decode()
+    spoken = HEARD.decode()
     answers: list[Any] = [
-        {"text": said},
-        {"text": said * 100},  # too large
-        {1: said},  # can't be encoded in JSON
-        WorkFailed(said, retryable=False),
-        WorkFailed(said[:20], retryable=True),
-        RuntimeError(said),
+        {"text": spoken},
+        {"text": spoken * 100},  # too large
+        {1: spoken},  # can't be encoded in JSON
+        WorkFailed(spoken, retryable=False),
+        WorkFailed(spoken[:20], retryable=True),
+        RuntimeError(spoken),
     ]
 
     async def work(work: Work) -> Any:
-        answer = answers.pop(0) if answers else said
+        answer = answers.pop(0) if answers else spoken
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -57,8 +57,8 @@ async def test_no_payload_is_logged(chatty: Scheduler) -> None:
         async with httpx.AsyncClient(base_url=chatty.url, trust_env=False) as http:
             for content in (AUDIO, HEARD, b"", AUDIO * 200):
                 await http.post("/v1/jobs", content=content, params={"pair": PAIR, "wait_s": "5"})
-                await http.post("/v1/jobs", content=content, params={"pair": said, "session": said})
-            await http.get(f"/v1/jobs/{said}")
+                await http.post("/v1/jobs", content=content, params={"pair": spoken, "session": spoken})
+            await http.get(f"/v1/jobs/{spoken}")
     await _broken_frames(chatty)
     await until(lambda: len(chatty.events("job_removed")) >= 7)
     assert chatty.stop() == 0
@@ -72,18 +72,18 @@ async def test_no_payload_is_logged(chatty: Scheduler) -> None:
 
 async def _broken_frames(scheduler: Scheduler) -> None:
     """Send frames to both endpoints that have the payload in a wrong place, or are cut in the middle of it."""
-    said = HEARD.decode()
+    spoken = HEARD.decode()
     submit = encode(Submit("r", PAIR, AUDIO), binary=True)
     text = encode(Submit("r", PAIR, AUDIO), binary=False).decode()
     frames: list[Any] = [
         submit[:-10],
         text[: len(text) - 40],
         HEARD,
-        said,
-        text.replace(PAIR, said),
-        text.replace('"r"', f'"{said}"'),
-        text.replace("submit", said),
-        msgspec.json.encode({"type": "cancel", "job_id": said}).decode(),
+        spoken,
+        text.replace(PAIR, spoken),
+        text.replace('"r"', f'"{spoken}"'),
+        text.replace("submit", spoken),
+        msgspec.json.encode({"type": "cancel", "job_id": spoken}).decode(),
         base64.b64encode(AUDIO),
     ]
     for frame in frames:
@@ -93,8 +93,8 @@ async def _broken_frames(scheduler: Scheduler) -> None:
             await client.send(frame)
             await client.recv()
     for message in (
-        NodeResult("nobody", 1, output=said),
-        NodeResult("nobody", 1, error=WorkError(said)),
+        NodeResult("nobody", 1, output=spoken),
+        NodeResult("nobody", 1, error=WorkError(spoken)),
         HEARD,
         text,
     ):

@@ -27,8 +27,13 @@ async def test_a_low_limit_of_open_files_lowers_connections_max_and_is_reported(
     """Connections past it are rejected with a reason; everything else, the store included, can still be opened."""
     with started(Confined(folder, "embedded")) as scheduler:
         (event,) = scheduler.events("few_open_files")
-        told = {name: event[name] for name in ("level", "allowed", "wanted", "connections_max")}
-        assert told == {"level": "warning", "allowed": HARD, "wanted": wanted(50_000), "connections_max": CONNECTIONS}
+        reported = {name: event[name] for name in ("level", "allowed", "wanted", "connections_max")}
+        assert reported == {
+            "level": "warning",
+            "allowed": HARD,
+            "wanted": wanted(50_000),
+            "connections_max": CONNECTIONS,
+        }
         await _greeted(scheduler, CONNECTIONS)
         assert scheduler.get("/readyz") == {"status": "ready"}
 
@@ -46,7 +51,7 @@ async def _greeted(scheduler: Scheduler, count: int) -> None:
         for number in range(count):
             peers.append(await client(scheduler.port))
             closing.callback(peers[-1].end)
-            peers[-1].say(Hello(session_id=f"s-{number}"))
+            peers[-1].send_message(Hello(session_id=f"s-{number}"))
             await peers[-1].answer(Welcome)
         with pytest.raises(Gone, match="503 "):
             await client(scheduler.port)

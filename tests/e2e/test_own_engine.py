@@ -88,7 +88,7 @@ def test_custom_functions_do_the_work(scheduler: Scheduler, pair: str, place: Pa
 
 
 @pytest.mark.parametrize(
-    ("engine", "said"),
+    ("engine", "message"),
     [
         ("no_such_module:work", "there is no module no_such_module in the current folder"),
         ("models.no_such:work", "there is no module models.no_such"),
@@ -102,7 +102,7 @@ def test_custom_functions_do_the_work(scheduler: Scheduler, pair: str, place: Pa
         ("whisper", "unknown engine 'whisper'; known are measure"),
     ],
 )
-def test_an_invalid_engine_is_one_line(place: Path, engine: str, said: str) -> None:
+def test_an_invalid_engine_is_one_line(place: Path, engine: str, message: str) -> None:
     """The error comes before a connection is tried; exit code 3."""
     words = ("node", "--url", "http://127.0.0.1:1", "--id", "n", "--pairs", "a:b", "--engine", engine)
-    assert said in one_line(voxpool_here(*words), 3)
+    assert message in one_line(voxpool_here(*words), 3)

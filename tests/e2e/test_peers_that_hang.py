@@ -64,10 +64,10 @@ async def deaf(url: str, greeting: dict[str, Any]) -> AsyncIterator[ClientConnec
 async def reported_once(url: str, greeting: dict[str, Any]) -> str | None:
     """Return the report of the last connection in the next greeting; the greeting after it must have none."""
     async with connected(url) as socket:
-        told: str | None = (await greeted(socket, greeting)).get("cut_off")
+        reported: str | None = (await greeted(socket, greeting)).get("cut_off")
     async with connected(url) as socket:
         assert (await greeted(socket, greeting)).get("cut_off") is None
-    return told
+    return reported
 
 
 async def test_a_client_that_reads_nothing_is_closed_and_informed_on_reconnect(calm: Scheduler) -> None:

@@ -168,8 +168,8 @@ def test_a_stopping_node_finishes_its_job_first(folder: Path, own: Scheduler) ->
 def test_an_error_at_the_start_is_one_clear_line(folder: Path, flags: tuple[str, ...], code: int, line: str) -> None:
     process = Process(folder, "wrong", "serve", "--port", "0", *flags)
     assert process.end() == code
-    said = [text for text in process.log.read_text().splitlines() if not text.startswith("{")]
-    assert len(said) == 1 and line in said[0], said
+    message = [text for text in process.log.read_text().splitlines() if not text.startswith("{")]
+    assert len(message) == 1 and line in message[0], message
 
 
 def test_a_port_in_use_is_one_clear_line(folder: Path) -> None:
@@ -178,8 +178,8 @@ def test_a_port_in_use_is_one_clear_line(folder: Path) -> None:
         taken.listen()
         process = Process(folder, "late", "serve", "--port", str(taken.getsockname()[1]))
         assert process.end() == 1
-    said = process.log.read_text().splitlines()
-    assert len(said) == 1 and "Address already in use; choose another with --port" in said[0]
+    message = process.log.read_text().splitlines()
+    assert len(message) == 1 and "Address already in use; choose another with --port" in message[0]
 
 
 def store_of(scheduler: Scheduler) -> int:

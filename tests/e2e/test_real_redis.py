@@ -81,5 +81,5 @@ def test_a_second_scheduler_with_jobs_in_memory_refuses_the_same_redis(
     """Each would free the other's allocations again and again."""
     second = Process(folder, "second", "serve", "--port", "0", "--store", server.url, "--connections-max", "100")
     assert second.end() == 3
-    said = second.log.read_text().splitlines()
-    assert len(said) == 1 and f"process {scheduler.pid}" in said[0], said
+    message = second.log.read_text().splitlines()
+    assert len(message) == 1 and f"process {scheduler.pid}" in message[0], message

@@ -42,8 +42,8 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     yield running
     assert running.stop() == 0
     assert running.events("scheduler_failed") == []
-    told = {event["message"] for event in running.events("http_server")}
-    assert told <= {"Invalid HTTP request received."}, "uvicorn saw nothing that we had not foreseen"
+    reported = {event["message"] for event in running.events("http_server")}
+    assert reported <= {"Invalid HTTP request received."}, "uvicorn saw nothing that we had not foreseen"
 
 
 @pytest.fixture(autouse=True)

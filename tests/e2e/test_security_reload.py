@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.certificates import make_certificate
 from tests.e2e.processes import TONE, Process, connected, until, wait_until
-from tests.e2e.secured import Keys, Secured, told
+from tests.e2e.secured import Keys, Secured, next_message
 from tests.e2e.test_bad_input_clients import text
 from tests.e2e.test_processes import started
 from voxpool.scheduler.sdk import Client, TokenRefused, Worker
@@ -54,7 +54,7 @@ async def test_only_the_connections_of_a_removed_token_are_closed(secured: Secur
             (cpu, {"type": "register", "node_id": "cpu", **about, "token": keys.secrets["cpu"]}),
         ):
             await socket.send(text(**greeting))
-            assert (await told(socket))["type"] in ("welcome", "registered")
+            assert (await next_message(socket))["type"] in ("welcome", "registered")
         query = {"pair": "nobody:serves", "wait_s": "60", "timeout_ms": "60000"}
         waiting = [
             asyncio.create_task(http.post("/v1/jobs", params=query, headers=keys.header(who), content=TONE))
@@ -82,14 +82,14 @@ async def test_only_the_connections_of_a_removed_token_are_closed(secured: Secur
             assert "event: past" in (await seen_by_boss.aread()).decode(), "it has ended"
             assert seen_by_root.status_code == 200
         await silent.send(text(type="hello"))
-        assert (await told(silent))["reason"] == "unauthorized", "it was let in by its header, before"
+        assert (await next_message(silent))["reason"] == "unauthorized", "it was let in by its header, before"
         for who in REMOVED:
             assert (await http.get("/v1/jobs", headers=keys.header(who))).status_code == 401
         await ann.send(text(type="submit", request_id="r", pair="a:b", audio=TONE))
-        assert (await told(ann))["type"] == "accepted"
-        assign = await told(gpu)
+        assert (await next_message(ann))["type"] == "accepted"
+        assign = await next_message(gpu)
         await gpu.send(text(type="result", job_id=assign["job_id"], attempt=assign["attempt"], output=1))
-        assert (await told(ann))["output"] == 1
+        assert (await next_message(ann))["output"] == 1
         waiting[0].cancel()
 
 
@@ -124,13 +124,13 @@ async def test_an_invalid_file_keeps_the_previous_tokens(secured: Secured, keys:
     content = keys.file.read_bytes()
     async with connected(secured.session_url, additional_headers=keys.header("ann")) as ann:
         await ann.send(text(type="hello"))
-        assert (await told(ann))["type"] == "welcome"
+        assert (await next_message(ann))["type"] == "welcome"
         for broken in (b"", b"nonsense", content + content, content[: len(content) - 20]):
             keys.file.write_bytes(broken)
             failed = await asyncio.to_thread(secured.hang_up, "reload_failed")
             assert failed["level"] == "error" and failed["error"].startswith(f"{keys.file}: ")
         await ann.send(text(type="submit", request_id="r", pair="a:b", audio=TONE))
-        assert (await told(ann))["type"] == "accepted"
+        assert (await next_message(ann))["type"] == "accepted"
     assert secured.ask("bob", "GET", "/v1/jobs").status_code == 200
     assert secured.events("tokens_loaded") == []
 
@@ -159,7 +159,7 @@ async def test_a_connection_outlives_a_change_of_its_rate(secured: Secured, keys
     async with connected(secured.node_url, additional_headers=keys.header("gpu")) as gpu:
         for slots in (1, 2):
             await gpu.send(text(**register, slots=slots))
-            assert (await told(gpu))["type"] == "registered"
+            assert (await next_message(gpu))["type"] == "registered"
             keys.write({**keys.callers, "gpu": keys.callers["gpu"]._replace(rate_per_s=5.0)}.values())
             assert (await asyncio.to_thread(secured.hang_up))["closed"] == 0
 
@@ -168,21 +168,21 @@ async def test_a_connection_outlives_a_change_of_its_rate(secured: Secured, keys
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda file: file.chmod(0o644), "by its mode 0644 others can read or change it; run chmod 600"),
         (lambda file: file.write_bytes(2 * file.read_bytes()), "its sha256 stands there twice"),
     ],
 )
 def test_an_unusable_file_is_one_line_and_exit_code_3(
-    folder: Path, keys: Keys, spoil: Callable[[Path], object], said: str
+    folder: Path, keys: Keys, spoil: Callable[[Path], object], message: str
 ) -> None:
     """Other errors of the file are tested in tests/unit/test_tokens.py."""
     spoil(keys.file)
     process = Process(folder, "start", "serve", "--port", "0", "--store", "memory", "--access-file", str(keys.file))
     assert process.end() == 3
     [line] = process.log.read_text().splitlines()
-    assert line.startswith(f"voxpool: {keys.file}: ") and said in line and keys.shown_in(line.encode()) == []
+    assert line.startswith(f"voxpool: {keys.file}: ") and message in line and keys.shown_in(line.encode()) == []
 
 
 def test_half_of_tls_is_one_line_and_exit_code_3(folder: Path) -> None:

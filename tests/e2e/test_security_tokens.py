@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.e2e.conftest import running
 from tests.e2e.processes import PATIENCE_S, TONE, connected, until
 from tests.e2e.role_table import greeted, greeting, holes_of_http, holes_of_sockets
-from tests.e2e.secured import NAMES, WRONG, Keys, Secured, told
+from tests.e2e.secured import NAMES, WRONG, Keys, Secured, next_message
 from tests.e2e.test_bad_input_clients import text
 from tests.e2e.test_processes import started
 from tests.unit.log_rules import strange_lines
@@ -109,7 +109,7 @@ async def test_a_token_in_the_url_or_in_a_cookie_does_not_count(secured: Secured
         url = secured.url.replace("http", "ws", 1) + path
         async with connected(url, additional_headers={"cookie": f"{place}={secret}"}) as socket:
             await socket.send(json.dumps(greeting(path)))
-            assert (await told(socket))["reason"] == "unauthorized"
+            assert (await next_message(socket))["reason"] == "unauthorized"
     else:
         asked = httpx.Request(
             "GET", secured.url + path, params={place: secret}, headers={"cookie": f"{place}={secret}"}
@@ -151,7 +151,7 @@ async def session(secured: Secured, who: str, **fields: Any) -> AsyncIterator[Cl
     """Connect as a browser does: it can set no header, so the token is in the first message."""
     async with connected(secured.session_url, origin=secured.url) as socket:
         await socket.send(text(type="hello", token=secured.keys.secrets[who], **fields))
-        assert (await told(socket))["type"] == "welcome"
+        assert (await next_message(socket))["type"] == "welcome"
         yield socket
 
 
@@ -159,12 +159,12 @@ async def test_the_session_of_another_token_can_be_neither_taken_over_nor_read(s
     """Even with its id: that is another session of the same name."""
     async with session(secured, "ann", session_id="mine") as ann:
         await ann.send(text(type="submit", request_id="r", pair="nobody:serves", audio=TONE))
-        cancel = text(type="cancel", job_id=(await told(ann))["job_id"])
+        cancel = text(type="cancel", job_id=(await next_message(ann))["job_id"])
         async with session(secured, "bob", session_id="mine", resume=True) as bob:
             await bob.send(cancel)
-            assert (await told(bob))["reason"] == "unknown_job"
+            assert (await next_message(bob))["reason"] == "unknown_job"
         await ann.send(cancel)
-        assert (await told(ann))["state"] == "cancelled", "its connection was not replaced"
+        assert (await next_message(ann))["state"] == "cancelled", "its connection was not replaced"
 
 
 @contextlib.asynccontextmanager
@@ -173,7 +173,7 @@ async def node(secured: Secured, who: str, node_id: str, pair: str) -> AsyncIter
     async with connected(secured.node_url, additional_headers=secured.keys.header(who)) as socket:
         about = {"node_id": node_id, "process_id": f"p-{node_id}", "pairs": [pair], "slots": 1, "running": []}
         await socket.send(text(type="register", **about))
-        assert (await told(socket))["type"] == "registered"
+        assert (await next_message(socket))["type"] == "registered"
         yield socket
 
 
@@ -187,16 +187,16 @@ async def test_a_node_answers_for_its_own_jobs_only(secured: Secured) -> None:
         Client(secured.url, token=secured.keys.secrets["ann"]) as client,
     ):
         waiting = asyncio.create_task(client.submit(TONE, "own:hold"))
-        assign = await told(holder)
+        assign = await next_message(holder)
         answer = {"type": "result", "job_id": assign["job_id"], "attempt": assign["attempt"]}
         for forged in ({"output": "forged"}, {"busy": True}, {"error": {"reason": "no", "retryable": False}}):
             await liar.send(text(**answer, **forged))
-            assert (await told(liar))["reason"] == "not_held"
+            assert (await next_message(liar))["reason"] == "not_held"
         stolen = {"node_id": "holder", "process_id": "p-holder", "pairs": ["own:hold"], "slots": 1}
         running_there = [[assign["job_id"], assign["attempt"]]]
         async with connected(secured.node_url, additional_headers=secured.keys.header("cpu")) as thief:
             await thief.send(text(type="register", **stolen, running=running_there))
-            assert (await told(thief))["reason"] == "name_taken"
+            assert (await next_message(thief))["reason"] == "name_taken"
         await holder.send(text(**answer, output="true"))
         result = await waiting
     assert (result.state, result.output, result.attempts) == ("completed", "true", 1)
@@ -206,9 +206,9 @@ async def test_a_connection_stays_with_its_first_token(secured: Secured) -> None
     async with node(secured, "gpu", "twice", "x:y") as socket:
         register = {"node_id": "twice", "process_id": "p-twice", "pairs": ["x:y"], "slots": 2, "running": []}
         await socket.send(text(type="register", **register))
-        assert (await told(socket))["type"] == "registered", "it may change its mind about slots"
+        assert (await next_message(socket))["type"] == "registered", "it may change its mind about slots"
         await socket.send(text(type="register", **register, token=secured.keys.secrets["cpu"]))
-        assert (await told(socket))["reason"] == "forbidden"
+        assert (await next_message(socket))["reason"] == "forbidden"
 
 
 # ---- the SDK, rates, secrets
@@ -251,7 +251,7 @@ async def test_the_rate_of_a_token_overrides_the_setting_and_changes_at_once(fol
 
             async def submit(socket: ClientConnection, number: int) -> dict[str, Any]:
                 await socket.send(text(type="submit", request_id=f"r{number}", pair="nobody:serves", audio=TONE))
-                return await told(socket)
+                return await next_message(socket)
 
             assert [(await submit(ann, number))["type"] for number in (1, 2)] == ["accepted"] * 2
             rejected = await submit(ann, 3)

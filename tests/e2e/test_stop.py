@@ -158,9 +158,9 @@ async def test_unfinished_jobs_go_to_the_next_scheduler(folder: Path, server: Re
             asked = asyncio.create_task(late.post("/v1/jobs", params={"pair": PAIR, "wait_s": 30}, content=TONE))
             await until(lambda: len(first.events("job_submitted")) == 5)
             await stop(first)
-            told = await answer(plain)
-            assert (told["type"], told["request_id"], told["reason"]) == ("rejected", "plain", STOPPING)
-            assert told["retry_after_ms"] == 1000
+            reported = await answer(plain)
+            assert (reported["type"], reported["request_id"], reported["reason"]) == ("rejected", "plain", STOPPING)
+            assert reported["retry_after_ms"] == 1000
             with pytest.raises(ConnectionClosed) as closed:
                 await plain.recv()
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
@@ -201,8 +201,8 @@ async def test_buffered_results_are_sent_before_the_end(folder: Path) -> None:
             assert [(await answer(client))["type"] for _ in range(3)] == ["welcome", "accepted", "accepted"]
             await until(lambda: scheduler.events("job_ended"))
             await stop(scheduler)
-            told: list[dict[str, Any]] = [await answer(client) for _ in range(2)]
-            assert [(message["type"], message["request_id"]) for message in told] == [
+            reported: list[dict[str, Any]] = [await answer(client) for _ in range(2)]
+            assert [(message["type"], message["request_id"]) for message in reported] == [
                 ("rejected", "first"),
                 ("result", "second"),
             ]

@@ -278,13 +278,13 @@ async def test_a_number_of_any_length_is_rejected_with_a_message(unguarded: Sche
         await wire.send(frame(Opcode.TEXT, text(type="hello").encode()))
         await until_received(wire, b'"welcome"')
         submit = json.loads(text(type="submit", request_id="long", pair="a:b", audio=TONE))
-        said = json.dumps({**submit, "timeout_ms": 77}).replace(": 77", f": {number}")
-        await wire.send(frame(Opcode.TEXT, said.encode()))
+        message = json.dumps({**submit, "timeout_ms": 77}).replace(": 77", f": {number}")
+        await wire.send(frame(Opcode.TEXT, message.encode()))
         answer = await until_received(wire, b'"request_id"')
         assert b'"rejected"' in answer and b"bad_timeout_ms" in answer and len(answer) < 1000, answer
     async with websocket(unguarded.port, "/ws/node") as wire:
-        said = text(**register("a:b"), protocol=77).replace(": 77", f": {number}").replace(":77", f":{number}")
-        await wire.send(frame(Opcode.TEXT, said.encode()))
+        message = text(**register("a:b"), protocol=77).replace(": 77", f": {number}").replace(":77", f":{number}")
+        await wire.send(frame(Opcode.TEXT, message.encode()))
         received = await wire.rest()
         closed = close_in(received)
         assert closed is not None and closed.code == 1008 and len(received) < 1000

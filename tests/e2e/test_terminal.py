@@ -92,6 +92,6 @@ def test_names_in_arguments_files_and_reports(folder: Path) -> None:
         done = subprocess.run(
             [sys.executable, *command], capture_output=True, text=True, env=clean_environment(), timeout=WITHIN_S
         )
-        said = done.stdout + done.stderr
-        assert done.returncode and said and "Traceback" not in said, (command, said)
-        assert acting(said) == [], (command, said)
+        message = done.stdout + done.stderr
+        assert done.returncode and message and "Traceback" not in message, (command, message)
+        assert acting(message) == [], (command, message)

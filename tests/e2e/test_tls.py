@@ -18,7 +18,7 @@ from tests.certificates import Certificate, make_certificate
 from tests.e2e.command_line import COMMAND, Ran, clean_environment, voxpool
 from tests.e2e.conftest import running
 from tests.e2e.processes import EXAMPLES, PATIENCE_S, TONE, connected, until, wait_until
-from tests.e2e.secured import Keys, Secured, told
+from tests.e2e.secured import Keys, Secured, next_message
 from tests.e2e.test_bad_input_clients import text
 from tests.e2e.test_processes import started
 from voxpool.scheduler.errors import ConfigError
@@ -90,8 +90,8 @@ def test_the_commands_send_their_token_over_https(encrypted: Secured, certificat
         assert listed.returncode == 0 and "cli" in listed.stdout
         refused = run("ann", "nodes")
         assert refused.returncode == 1 and "voxpool token" in refused.stderr
-        said = submitted.stdout + submitted.stderr + listed.stdout + refused.stderr
-        assert encrypted.keys.shown_in(said.encode()) == []
+        message = submitted.stdout + submitted.stderr + listed.stdout + refused.stderr
+        assert encrypted.keys.shown_in(message.encode()) == []
     finally:
         node.terminate()
         _, told_by_node = node.communicate(timeout=PATIENCE_S)
@@ -121,7 +121,7 @@ async def test_a_renewed_certificate_is_used_for_new_connections_only(
     trusting = ssl.create_default_context(cafile=certificate.cert)
     async with connected(encrypted.session_url, ssl=trusting, additional_headers=encrypted.keys.header("ann")) as ann:
         await ann.send(text(type="hello"))
-        assert (await told(ann))["type"] == "welcome"
+        assert (await next_message(ann))["type"] == "welcome"
         first = ssl.get_server_certificate(("127.0.0.1", encrypted.port))
         assert first.split() == certificate.cert.read_text().split()
         kept = certificate.key.read_bytes()
@@ -135,7 +135,7 @@ async def test_a_renewed_certificate_is_used_for_new_connections_only(
         second = ssl.get_server_certificate(("127.0.0.1", encrypted.port))
         assert second.split() == renewed.cert.read_text().split() != first.split()
         await ann.send(text(type="submit", request_id="r", pair="a:b", audio=TONE))
-        assert (await told(ann))["type"] == "accepted"
+        assert (await next_message(ann))["type"] == "accepted"
 
 
 async def test_a_peer_that_reads_nothing_is_closed_with_tls_too(folder: Path, certificate: Certificate) -> None:
@@ -147,7 +147,7 @@ async def test_a_peer_that_reads_nothing_is_closed_with_tls_too(folder: Path, ce
         async with connected(scheduler.node_url, ssl=trusting, additional_headers=header, max_queue=1) as deaf:
             about = {"node_id": "deaf", "process_id": "p", "pairs": ["a:b"], "slots": 8, "running": []}
             await deaf.send(text(type="register", **about))
-            assert (await told(deaf))["type"] == "registered"
+            assert (await next_message(deaf))["type"] == "registered"
             deaf.transport.pause_reading()
             headers = scheduler.keys.header("ann")
             async with httpx.AsyncClient(base_url=scheduler.url, verify=trusting, headers=headers) as http:

@@ -49,11 +49,11 @@ async def test_the_ratio_of_jobs_that_are_traced(folder: Path, sample: float) ->
     """A sampled job has its spans and an exemplar; the node learns that the others are not recorded."""
     with receiving() as receiver:
         scheduler = Scheduler(folder, "memory", "--traces-endpoint", receiver.url, "--traces-sample", str(sample))
-        told = await run_jobs(scheduler, JOBS)
+        reported = await run_jobs(scheduler, JOBS)
         linked = {labels["trace_id"] for found in exemplars(scheduler).values() for labels in found}
         assert scheduler.stop() == 0
-    sampled = {parent[3:35] for parent in told if parent is not None and parent.endswith("-01")}
-    assert len(told) == JOBS and all(parent is not None and parent[-3:] in ("-00", "-01") for parent in told)
+    sampled = {parent[3:35] for parent in reported if parent is not None and parent.endswith("-01")}
+    assert len(reported) == JOBS and all(parent is not None and parent[-3:] in ("-00", "-01") for parent in reported)
     assert {span.trace for span in receiver.named("job")} == {span.trace for span in receiver.spans} == sampled
     assert len(receiver.spans) == SPANS_A_JOB * len(sampled), "what waited was sent at the stop"
     assert linked <= sampled and bool(linked) == bool(sampled)
@@ -70,10 +70,10 @@ async def test_without_an_endpoint_nothing_is_traced_and_a_traceparent_is_passed
     async with httpx.AsyncClient(base_url=scheduler.url, trust_env=False) as http:
         async with running(Worker(scheduler.url, node_id="untraced", pairs=[pair], work=work)):
             parameters = {"pair": pair, "wait_s": "20"}
-            told = await http.post("/v1/jobs", params=parameters, content=TONE, headers={"traceparent": parent})
+            reported = await http.post("/v1/jobs", params=parameters, content=TONE, headers={"traceparent": parent})
             silent = await http.post("/v1/jobs", params=parameters, content=TONE)
         metrics = await http.get("/metrics")
-    assert (told.json()["output"], silent.json().get("output")) == (parent, None)
+    assert (reported.json()["output"], silent.json().get("output")) == (parent, None)
     assert "trace_spans" not in metrics.text
     await until(lambda: "ab" * 16 in [line.get("trace_id") for line in scheduler.events("job_ended")])
 
@@ -100,8 +100,8 @@ async def test_a_failing_receiver_disturbs_no_job_and_dropped_spans_are_reported
     lost = scheduler.events("spans_lost")
     assert sum(line["failed"] + line["dropped"] for line in lost) == SPANS_A_JOB * JOBS, lost
     assert lost[0]["level"] == "warning"
-    said = {line.get("error", "").split(":")[0] for line in lost}
-    assert said <= {"down": {"ConnectError"}, "refuses": {"HTTP status 503"}, "hangs": {""}}[trouble]
+    message = {line.get("error", "").split(":")[0] for line in lost}
+    assert message <= {"down": {"ConnectError"}, "refuses": {"HTTP status 503"}, "hangs": {""}}[trouble]
 
 
 def _get_into(trouble: str, receiver: Receiver) -> None:
@@ -141,8 +141,8 @@ def test_a_missing_package_is_one_clear_line(program: str, endpoint: str, line: 
     words = ["serve", "--port", "0", "--store", "memory", "--traces-endpoint", endpoint]
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=30)
     assert done.returncode == 3 and done.stdout == ""
-    said = [text for text in done.stderr.splitlines() if not text.startswith("{")]
-    assert len(said) == 1 and line in said[0], said
+    message = [text for text in done.stderr.splitlines() if not text.startswith("{")]
+    assert len(message) == 1 and line in message[0], message
 
 
 def test_without_an_endpoint_the_package_is_neither_needed_nor_loaded(folder: Path) -> None:

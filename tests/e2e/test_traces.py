@@ -139,8 +139,8 @@ async def test_a_job_is_one_trace_across_three_processes(
     assert result.output["trace"] == f"00-{job.trace}-{attempt.span}-01", "and is told it without the package, too"
     await until(lambda: [line for line in traced.events("job_ended") if line["job_id"] == result.job_id])
     logged = [line for line in traced.events() if line.get("job_id") == result.job_id]
-    told = [(line["event"], line.get("trace_id")) for line in logged if line["event"] != "job_removed"]
-    assert told == [(event, job.trace) for event in ("job_submitted", "job_dispatched", "job_ended")]
+    reported = [(line["event"], line.get("trace_id")) for line in logged if line["event"] != "job_removed"]
+    assert reported == [(event, job.trace) for event in ("job_submitted", "job_dispatched", "job_ended")]
 
 
 async def test_a_redispatched_job_shows_both_attempts(traced: Scheduler, receiver: Receiver, pair: str) -> None:
@@ -270,7 +270,7 @@ async def test_a_traceparent_decides_and_a_wrong_one_is_ignored(
     traced: Scheduler, receiver: Receiver, pair: str
 ) -> None:
     """A traceparent that is not sampled is passed to the node and makes no span."""
-    told = f"00-{'ab' * 16}-{'cd' * 8}"
+    reported = f"00-{'ab' * 16}-{'cd' * 8}"
     async with httpx.AsyncClient(base_url=traced.url, trust_env=False) as http:
         with worker(traced, receiver, "decides", pair):
             await ready(traced, "decides")
@@ -278,10 +278,10 @@ async def test_a_traceparent_decides_and_a_wrong_one_is_ignored(
                 await http.post(
                     "/v1/jobs", params={"pair": pair, "wait_s": "20"}, content=TONE, headers={"traceparent": parent}
                 )
-                for parent in (f"{told}-00", "00-no-such-thing", f"{told}-01")
+                for parent in (f"{reported}-00", "00-no-such-thing", f"{reported}-01")
             ]
     views = [answer.json() for answer in answers]
-    assert views[0]["output"]["trace"] == f"{told}-00"
+    assert views[0]["output"]["trace"] == f"{reported}-00"
     spans = await complete_trace(receiver, views[2]["job_id"], 6)
     assert tree(spans, root="cd" * 8) == [["job", ["waiting", ["select"]], WORKED]]
     assert await complete_trace(receiver, views[1]["job_id"], 6)

@@ -199,6 +199,6 @@ async def test_the_decisions_of_a_failed_job_are_kept_without_why(lone: Schedule
     assert (job["state"], job["error"]) == ("failed", "expired")
     why = lone.get(f"/v1/jobs/{job['job_id']}/why")
     assert [decision["what"] for decision in why["decisions"]] == ["submitted", "dispatched", "ended"]
-    told = await asyncio.to_thread(voxpool_here, "why", job["job_id"], "--url", lone.url)
-    assert "ended: expired" in told.stdout and "not kept" not in told.stdout
+    reported = await asyncio.to_thread(voxpool_here, "why", job["job_id"], "--url", lone.url)
+    assert "ended: expired" in reported.stdout and "not kept" not in reported.stdout
     node.end()

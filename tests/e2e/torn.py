@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import msgspec
 import uvloop
 
-from tests.e2e.bare_peer import CLOSE, PATIENCE_S, BarePeer, client, frame, handshake, node, said
+from tests.e2e.bare_peer import CLOSE, PATIENCE_S, BarePeer, client, encoded, frame, handshake, node
 from voxpool.scheduler.protocol.codec import to_client
 from voxpool.scheduler.protocol.messages import (
     Accepted,
@@ -92,7 +92,7 @@ class Tearer:
         there = asyncio.Event()
         running: dict[str, int] = {}
 
-        def heard(message: object) -> None:
+        def received(message: object) -> None:
             there.set()
             if isinstance(message, Assign) and on_assign(peer, message):
                 running[message.job_id] = message.attempt
@@ -101,11 +101,11 @@ class Tearer:
 
         def beat() -> None:
             if not peer.gone:
-                peer.say(Heartbeat(list(running.items())))
+                peer.send_message(Heartbeat(list(running.items())))
                 asyncio.get_running_loop().call_later(BEAT_S, beat)
 
-        peer = await node(self.port, heard)
-        peer.say(Register(node_id, node_id, [pair], slots, []))
+        peer = await node(self.port, received)
+        peer.send_message(Register(node_id, node_id, [pair], slots, []))
         async with asyncio.timeout(PATIENCE_S):
             await there.wait()
         beat()
@@ -135,19 +135,19 @@ class Tearer:
 
     async def half_a_hello(self, number: int) -> BarePeer:
         peer = await client(self.port)
-        whole = said(Hello(session_id=f"s-{number}"))
+        whole = encoded(Hello(session_id=f"s-{number}"))
         peer.write(whole[: 1 + number % (len(whole) - 1)])
         return peer
 
     async def after_hello(self, number: int) -> BarePeer:
         peer = await client(self.port)
-        peer.say(Hello(session_id=f"s-{number}", in_order=number % 3 == 0))
+        peer.send_message(Hello(session_id=f"s-{number}", in_order=number % 3 == 0))
         await peer.answer(Welcome)
         return peer
 
     async def half_a_submit(self, number: int) -> BarePeer:
         peer = await self.after_hello(number)
-        whole = said(Submit(f"r-{number}", NOBODYS, AUDIO))
+        whole = encoded(Submit(f"r-{number}", NOBODYS, AUDIO))
         peer.write(whole[: 1 + number % (len(whole) - 1)])
         return peer
 
@@ -173,7 +173,7 @@ class Tearer:
     async def _submitted(self, number: int, pair: str) -> tuple[BarePeer, str]:
         peer = await self.after_hello(number)
         expires_ms = EXPIRES_MS if pair == NOBODYS else None
-        peer.say(Submit(f"r-{number}", pair, AUDIO, timeout_ms=expires_ms, session_affinity=number % 5 == 0))
+        peer.send_message(Submit(f"r-{number}", pair, AUDIO, timeout_ms=expires_ms, session_affinity=number % 5 == 0))
         accepted: Accepted = await peer.answer(Accepted)
         return peer, accepted.job_id
 
@@ -217,13 +217,13 @@ class Tearer:
 
     async def half_a_register(self, number: int) -> BarePeer:
         peer = await node(self.port)
-        whole = said(Register(f"n-{number}", "p", [SPARE], 1, []))
+        whole = encoded(Register(f"n-{number}", "p", [SPARE], 1, []))
         peer.write(whole[: 1 + number % (len(whole) - 1)])
         return peer
 
     async def register_without_reading(self, number: int) -> BarePeer:
         peer = await node(self.port)
-        peer.say(Register(f"n-{number}", "p", [TORN], 1, []))
+        peer.send_message(Register(f"n-{number}", "p", [TORN], 1, []))
         return peer
 
     async def registered(self, number: int) -> BarePeer:
@@ -231,7 +231,7 @@ class Tearer:
 
     async def half_a_beat(self, number: int) -> BarePeer:
         peer = await self._registered(number, SPARE)
-        peer.write(said(Heartbeat([("nobodys", 1)])) + said(Heartbeat([]))[: 1 + number % 8])
+        peer.write(encoded(Heartbeat([("nobodys", 1)])) + encoded(Heartbeat([]))[: 1 + number % 8])
         return peer
 
     async def holding(self, number: int) -> BarePeer:
@@ -242,13 +242,13 @@ class Tearer:
     async def half_a_result(self, number: int) -> BarePeer:
         peer = await self._registered(number, TORN)
         assign: Assign = await peer.answer(Assign)
-        whole = said(NodeResult(assign.job_id, assign.attempt, output="x" * 300))
+        whole = encoded(NodeResult(assign.job_id, assign.attempt, output="x" * 300))
         peer.write(whole[: 1 + number % (len(whole) - 1)])
         return peer
 
     async def _registered(self, number: int, pair: str) -> BarePeer:
         peer = await node(self.port)
-        peer.say(Register(f"n-{number}", "p", [pair], 1, []))
+        peer.send_message(Register(f"n-{number}", "p", [pair], 1, []))
         await peer.answer(Registered)
         return peer
 
@@ -279,12 +279,12 @@ class Offers:
         """Send hello and submit."""
         self._name = name
         self.peer = await client(port, self._heard)
-        self.peer.say(Hello(session_id=name))
+        self.peer.send_message(Hello(session_id=name))
         for _ in range(OFFERED):
             self._submit()
 
     def _submit(self) -> None:
-        self.peer.say(Submit(f"{self._name}-{next(self._number)}", TORN, AUDIO))
+        self.peer.send_message(Submit(f"{self._name}-{next(self._number)}", TORN, AUDIO))
 
     def _heard(self, message: object) -> None:
         assert not isinstance(message, Error | RejectedSubmit), message
@@ -293,7 +293,7 @@ class Offers:
 
 
 def _answer(swift: BarePeer, assign: Assign) -> bool:
-    swift.say(NodeResult(assign.job_id, assign.attempt, output=assign.audio[:4].decode()))
+    swift.send_message(NodeResult(assign.job_id, assign.attempt, output=assign.audio[:4].decode()))
     return False
 
 

@@ -30,7 +30,7 @@ def csv_of(path: Path, header: str, row: str, rows: int = 120) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("header", "row", "code", "said"),
+    ("header", "row", "code", "message"),
     [
         ("t_s,work,allocated_bytes", "{n},{30*n},{20_000_000+9000*n+n%3*500}", 1, "leak: allocated bytes grow by 300"),
         ("t_s,work,allocated_bytes", "{n},{30*n},{20_000_000+n*7919%9000}", 0, "no leak: allocated bytes"),
@@ -41,10 +41,10 @@ def csv_of(path: Path, header: str, row: str, rows: int = 120) -> Path:
         ("t_s,work,rss_bytes", "{n},0,90000000", 2, "unclear: no request was finished"),
     ],
 )  # fmt: skip
-def test_the_verdict_is_the_exit_code(tmp_path: Path, header: str, row: str, code: int, said: str) -> None:
+def test_the_verdict_is_the_exit_code(tmp_path: Path, header: str, row: str, code: int, message: str) -> None:
     done = leakgate("judge", csv_of(tmp_path / "series.csv", header, row))
     assert (done.returncode, done.stderr) == (code, "")
-    assert said in done.stdout
+    assert message in done.stdout
 
 
 def test_few_readings_are_no_evidence(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_the_node_reads_what_the_client_wrote(work_s: float, number: int, size: 
     assert order is not None
     assert abs(order.work_s - work_s) <= 1e-6
     assert order.number == number
-    answer = _audio.heard(audio, order)
+    answer = _audio.answer_to(audio, order)
     assert _audio.is_answer(msgspec.to_builtins(answer), answer)
 
 
@@ -39,9 +39,9 @@ def test_the_audio_is_a_wav_file() -> None:
 
 def test_a_changed_byte_or_another_job_is_not_the_answer() -> None:
     audio = _audio.make(0.1, 1, 1000)
-    wanted = _audio.heard(audio, _audio.order_of(audio))
+    wanted = _audio.answer_to(audio, _audio.order_of(audio))
     for wrong in (audio[:-1] + bytes([audio[-1] ^ 1]), audio[:-2], _audio.make(0.1, 2, 1000)):
-        assert not _audio.is_answer(msgspec.to_builtins(_audio.heard(wrong, _audio.order_of(wrong))), wanted)
+        assert not _audio.is_answer(msgspec.to_builtins(_audio.answer_to(wrong, _audio.order_of(wrong))), wanted)
     assert not _audio.is_answer(None, wanted)
     assert not _audio.is_answer({"text": "hello"}, wanted)
 
@@ -57,7 +57,7 @@ def test_foreign_audio_contains_no_order() -> None:
     """It is answered all the same, without a number."""
     for audio in (b"", b"RIFF" + bytes(200), _audio.make(1, 1, 100)[:50]):
         assert _audio.order_of(audio) is None
-        assert _audio.heard(audio, None).number == -1
+        assert _audio.answer_to(audio, None).number == -1
 
 
 def test_work_beyond_the_maximum_is_clipped() -> None:

@@ -96,7 +96,7 @@ def test_a_leak_is_in_the_verdict_line_and_at_the_top_of_the_page(
     caplog.set_level("INFO", logger="voxpool.load")
     report = concluded(tmp_path, figures(), memory="leak", gate=gate)
     assert report.exit_code == code
-    said = [report.why, *report.notes] if gate == "load" else [report.why]
-    assert any("memory: leak: as planted" in text for text in said)
+    message = [report.why, *report.notes] if gate == "load" else [report.why]
+    assert any("memory: leak: as planted" in text for text in message)
     assert "memory: leak: as planted" in caplog.text
     assert "memory: leak: as planted" in (tmp_path / "report.html").read_text().partition("Load generator")[0]

@@ -18,7 +18,7 @@ from voxpool.loadtest.users._expected import (
 )
 
 AUDIO = _audio.make(0.1, 7, 200)
-ANSWER = _audio.heard(AUDIO, _audio.order_of(AUDIO))
+ANSWER = _audio.answer_to(AUDIO, _audio.order_of(AUDIO))
 OUTPUT = msgspec.to_builtins(ANSWER)
 
 

@@ -117,7 +117,7 @@ def test_the_leak_of_the_guide_fails_both_gates_and_is_named(tmp_path: Path) -> 
     assert suspected.returncode == 1, suspected.stdout
     memory = reader.report("suspect").memory
     assert memory is not None and memory.finding.verdict == "leak", suspected.stdout
-    assert "table results._told" in [one.name for one in memory.finding.growing]
+    assert "table results._delivered" in [one.name for one in memory.finding.growing]
     guard = block_with("--out out/guard")
     assert reader.tries(guard).returncode == 1
     (reader.tree / "out" / "guard" / "report.json").unlink()
@@ -130,8 +130,8 @@ def test_bisect_names_the_commit_and_the_fix_is_proven(tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     leak = reader.plants_the_leak()
     assert reader.tries(block_with("--out out/suspect")).returncode == 1
-    said = reader.does(block_with("git bisect run"))
-    assert f"{leak} is the first bad commit" in said, said
+    message = reader.does(block_with("git bisect run"))
+    assert f"{leak} is the first bad commit" in message, message
     fixed = reader.tries(block_with("--out out/fixed"))
     assert fixed.returncode == 0, fixed.stdout
     compared = reader.tries(block_with("voxpool-load compare"))

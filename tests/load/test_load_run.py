@@ -54,10 +54,10 @@ class Runner:
         self.sent.append((name, data))
         if name == CLOSE:  # the workers have no open jobs, so their users stop at once
             for worker in self.clients:
-                self.hear(CLOSED, worker)
-                self.hear(FINAL, worker)
+                self.receive(CLOSED, worker)
+                self.receive(FINAL, worker)
 
-    def hear(self, name: str, worker: str, data: Any = None) -> None:
+    def receive(self, name: str, worker: str, data: Any = None) -> None:
         self.listeners[name](environment=None, msg=SimpleNamespace(node_id=worker, data=data))
 
     def stop(self) -> None:
@@ -257,7 +257,7 @@ def test_a_worker_with_a_low_limit_of_files_makes_its_master_end_the_test() -> N
     master = Rig("master", workers=("w1",))
     master.run.tick()
     master.run.on_test_start()
-    master.runner.hear(REFUSED, "w1", "open files: too few")
+    master.runner.receive(REFUSED, "w1", "open files: too few")
     master.run.end("")
     assert master.refused == ["a worker: open files: too few"]
     assert master.exit_code == 3

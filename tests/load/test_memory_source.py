@@ -55,7 +55,7 @@ def test_the_relevant_metrics_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "said"),
+    ("answers", "message"),
     [
         ({}, "/v1/debug/checkup answers 404"),
         ({"/v1/debug/checkup": {"version": "9"}}, "/v1/debug/checkup is not from voxpool"),
@@ -63,12 +63,12 @@ def test_the_relevant_metrics_are_read() -> None:
         ({"/v1/debug/checkup": ["a list"]}, "/v1/debug/checkup is not from voxpool"),
     ],
 )
-def test_a_foreign_server_is_reported(answers: dict[str, Any], said: str) -> None:
+def test_a_foreign_server_is_reported(answers: dict[str, Any], message: str) -> None:
     with fake_scheduler(answers) as host:
         reader = SchedulerReader(host)
         with pytest.raises(NoReading) as caught:
             reader.read()
-        assert str(caught.value).startswith(said)
+        assert str(caught.value).startswith(message)
         reader.close()
 
 

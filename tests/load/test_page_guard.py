@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(180)
 def test_the_page_sends_its_tokens_to_its_own_scheduler_only(tmp_path: Path) -> None:
     keys = Keys(tmp_path)
     scheduler = Secured(tmp_path, keys)
-    heard: list[bytes] = []
+    received: list[bytes] = []
     tokens = [
         f"--{role}-token={keys.secrets[name]}" for role, name in (("client", "ann"), ("node", "gpu"), ("admin", "root"))
     ]
@@ -28,7 +28,7 @@ def test_the_page_sends_its_tokens_to_its_own_scheduler_only(tmp_path: Path) -> 
     command = ("--web-port", port, "--nodes", "1", "--host", scheduler.url, *tokens)
     try:
         with (
-            stranger(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", heard=heard) as thief,
+            stranger(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", received=received) as thief,
             LocustRun(tmp_path, *command) as run,
         ):
             run.waits_for("Starting web interface")
@@ -50,8 +50,8 @@ def test_the_page_sends_its_tokens_to_its_own_scheduler_only(tmp_path: Path) -> 
                 _status(f"{page}/memory", host="evil.example"),
             ]
             own = swarm(scheduler.url, origin=page)
-            wait_until(lambda: heard or scheduler.get("/v1/jobs")["jobs"] or run.popen.poll() is not None, 60)
-            assert heard == [], "tokens were sent to the address of another page"
+            wait_until(lambda: received or scheduler.get("/v1/jobs")["jobs"] or run.popen.poll() is not None, 60)
+            assert received == [], "tokens were sent to the address of another page"
             assert foreign == [403, 403, 403, 421, 403, 403, 421, 421] and own == 200
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.2", int(port)), timeout=5)

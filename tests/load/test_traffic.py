@@ -37,10 +37,10 @@ class Requests:
     """Locust's event of requests; it records its calls."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.reported: list[dict[str, Any]] = []
 
     def fire(self, **request: Any) -> None:
-        self.told.append(request)
+        self.reported.append(request)
 
 
 def context(role: Any = "local", index: int = 0, options: LoadOptions | None = None, **parsed: Any) -> Context:
@@ -99,8 +99,8 @@ def test_requests_are_reported_to_locust_in_ms_with_a_reason_for_failures() -> N
     assert traffic_of(run.environment) is traffic
     traffic.tell(NODE, "register", 0.25)
     traffic.tell(NODE, "register", 1.5, 10, "no_answer")
-    told = run.environment.events.request.told
-    assert [(one["request_type"], one["name"], one["response_time"], one["exception"]) for one in told] == [
+    reported = run.environment.events.request.reported
+    assert [(one["request_type"], one["name"], one["response_time"], one["exception"]) for one in reported] == [
         ("NODE", "register", 250.0, None),
         ("NODE", "register", 1500.0, "no_answer"),
     ]

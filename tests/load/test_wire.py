@@ -46,18 +46,18 @@ def opened(handle: Callable[[ServerConnection], None], binary: bool = False) -> 
 
 @pytest.mark.parametrize("binary", [False, True])
 def test_messages_are_exchanged_in_the_requested_encoding(binary: bool) -> None:
-    heard: list[str | bytes] = []
+    received: list[str | bytes] = []
 
     def handle(connection: ServerConnection) -> None:
-        heard.append(connection.recv())
+        received.append(connection.recv())
         connection.send('{"type": "accepted", "request_id": "r", "job_id": "j"}')
 
     with opened(handle, binary) as wire:
         sent = wire.send(Hello(session_id="s"))
         message = wire.receive(PATIENCE_S)
     assert message == Accepted("r", "j")
-    assert isinstance(heard[0], bytes) is binary
-    assert len(heard[0]) == sent < wire.bytes_out
+    assert isinstance(received[0], bytes) is binary
+    assert len(received[0]) == sent < wire.bytes_out
 
 
 def test_a_message_in_fragments_is_one() -> None:

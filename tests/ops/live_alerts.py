@@ -83,10 +83,10 @@ async def play_all(folder: Path) -> Observed:
                 group.create_task(Play(fault, patients[fault.patient], receiver, prometheus).run(barrier))
                 for fault in FAULTS
             ]
-        told = [one for play in played for one in play.result()]
+        reported = [one for play in played for one in play.result()]
         well = patients[WELL].instance
         return Observed(
-            sorted(told, key=lambda one: NAMES.index(one.alert)),
+            sorted(reported, key=lambda one: NAMES.index(one.alert)),
             {n.labels["alertname"] for n in receiver.notices if n.labels["instance"] == well},
         )
 
@@ -104,10 +104,10 @@ class Play:
         """Break it until its alerts are received, heal it until they are resolved, and check that they stay so."""
         began_s = time.monotonic()
         async with self.fault.play(self.patient) as heal:
-            broken = await self._told("firing", began_s)
+            broken = await self._received("firing", began_s)
             healing_s = time.monotonic()
             await heal()
-            healed = await self._told("resolved", healing_s)
+            healed = await self._received("resolved", healing_s)
             await all_healed.wait()
             await seen(lambda: not self._firing(), self._firing)
         return [
@@ -115,7 +115,7 @@ class Play:
             for alert, notice in broken.items()
         ]
 
-    async def _told(self, status: str, since_s: float) -> dict[str, Notice]:
+    async def _received(self, status: str, since_s: float) -> dict[str, Notice]:
         """Wait until each alert of the fault was received with `status`; return the first such notices."""
 
         def found() -> dict[str, Notice]:

@@ -159,9 +159,9 @@ class _Server:
             self._process = subprocess.Popen(command, stdout=file, stderr=file)
         try:
             wait_until(lambda: self._process.poll() is not None or _LISTENS.search(log.read_text()), PATIENCE_S)
-            said = _LISTENS.search(log.read_text())
-            assert said is not None, log.read_text()
-            self.address = said[1]
+            output = _LISTENS.search(log.read_text())
+            assert output is not None, log.read_text()
+            self.address = output[1]
             ready = f"http://{self.address}/-/ready"
             wait_until(lambda: httpx.get(ready, trust_env=False).is_success, PATIENCE_S)
         except BaseException:

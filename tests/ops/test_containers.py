@@ -101,8 +101,8 @@ def test_redis_evicts_nothing(services: dict[str, Any]) -> None:
     ("service", "program"), [("prometheus", "prometheus"), ("alertmanager", "prometheus-alertmanager")]
 )
 def test_flags_of_the_other_servers_exist(services: dict[str, Any], service: str, program: str) -> None:
-    said = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
-    known = set(re.findall(r"--(?:\[no-\])?([a-z.-]+)", said.stdout + said.stderr))
+    message = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    known = set(re.findall(r"--(?:\[no-\])?([a-z.-]+)", message.stdout + message.stderr))
     assert {flag.split("=")[0].removeprefix("--") for flag in services[service]["command"]} <= known
 
 

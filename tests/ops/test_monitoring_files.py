@@ -44,8 +44,8 @@ def test_amtool_reads_the_configuration(tmp_path: Path) -> None:
 def test_critical_alerts_page_and_warnings_do_not(severity: str) -> None:
     for receiver in RECEIVERS.values():
         words = ("amtool", "config", "routes", "test", f"--config.file={ALERTMANAGER_FILE}")
-        said = run(*words, f"--verify.receivers={receiver}", f"severity={severity}", "alertname=VoxpoolAny")
-        assert (said == 0) == (receiver == RECEIVERS[severity])
+        message = run(*words, f"--verify.receivers={receiver}", f"severity={severity}", "alertname=VoxpoolAny")
+        assert (message == 0) == (receiver == RECEIVERS[severity])
 
 
 def test_inhibited_alerts_exist() -> None:
@@ -71,7 +71,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_consequence_is_only_silent_beside_its_cause(cause: str, tmp_path: Path) -> None:
-    def told() -> set[tuple[str, ...]]:
+    def reported() -> set[tuple[str, ...]]:
         return {tuple(notice.labels[name] for name in ("alertname", *HERE)) for notice in receiver.notices}
 
     def post(alert: str, place: dict[str, str]) -> tuple[str, ...]:
@@ -81,12 +81,12 @@ def test_a_consequence_is_only_silent_beside_its_cause(cause: str, tmp_path: Pat
 
     with closing(Receiver()) as receiver, alertmanager(tmp_path, receiver, scale=1 / 300) as address:
         expected = {post(cause, HERE)}
-        wait_until(lambda: told() == expected)
+        wait_until(lambda: reported() == expected)
         for consequence in CAUSES[cause]:
             post(consequence, HERE)  # its group waits as long as the next one, so it would be received before
             expected.add(post(consequence, ELSEWHERE[cause]))
-        wait_until(lambda: told() >= expected)
-        assert told() == expected
+        wait_until(lambda: reported() >= expected)
+        assert reported() == expected
 
 
 def run(*command: str) -> int:

@@ -74,5 +74,5 @@ def runnable(unit: str, folder: Path, more: str = "") -> Path:
 def verify(unit: str, folder: Path, more: str) -> str:
     """Return the complaints of systemd about `unit`."""
     command = ["systemd-analyze", "verify", "--man=no", str(runnable(unit, folder, more))]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    return said.stderr + ("" if said.returncode == 0 else f"exit code {said.returncode}")
+    message = subprocess.run(command, capture_output=True, text=True, check=False)
+    return message.stderr + ("" if message.returncode == 0 else f"exit code {message.returncode}")

@@ -112,7 +112,7 @@ def test_a_run_without_an_expected_figure_is_unclear(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["run", "rush.tml"], "voxpool-sim: rush.tml: there is no such file or scenario; did you mean rush?"),
         (["run"], "voxpool-sim run: Missing argument 'SCENARIO'."),
@@ -125,11 +125,11 @@ def test_a_run_without_an_expected_figure_is_unclear(
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_input_is_one_line_and_exit_3(
-    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert voxpool_sim(*words, monkeypatch=monkeypatch) == 3
     captured = capsys.readouterr()
-    assert captured.err.startswith(said)
+    assert captured.err.startswith(message)
     assert captured.err.count("\n") == 1
     assert captured.out == ""
 

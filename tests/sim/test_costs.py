@@ -83,7 +83,7 @@ def test_a_busy_loop_loses_nothing_when_the_scheduler_dies() -> None:
     world.do(world.faults.begin, "scheduler_crash", None)
     world.run(for_s=5)
     assert world.finish() == []
-    assert not world.clients.open and world.recorder.told > 100
+    assert not world.clients.open and world.recorder.notified > 100
 
 
 def test_a_file_of_costs_replaces_the_tables_of_a_scenario(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_file_of_costs_replaces_the_tables_of_a_scenario(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[nodes]\n", "has no key 'nodes'; a file of costs can have links, store, service, loop"),
         ("[loop]\nmessage = 1.0\n", "loop has no key 'message'; did you mean message_ms?"),
@@ -109,19 +109,19 @@ def test_a_file_of_costs_replaces_the_tables_of_a_scenario(tmp_path: Path) -> No
         ('[service.overhead_ms]\ndist = "empirical"\nvalues = [1.0, -1.0]\n', "must be at least 0"),
     ],
 )
-def test_an_invalid_file_of_costs_is_reported_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_file_of_costs_is_reported_in_one_line(text: str, message: str, tmp_path: Path) -> None:
     path, costs = tmp_path / "one.toml", tmp_path / "costs.toml"
     path.write_text('name = "one"\nduration_s = 10\n')
     costs.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load_scenario(path, costs)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_the_predicted_arrivals_of_a_stream_are_right() -> None:
     traffic = Traffic(pair="zh:en", rate_per_s=5.0, work_s=0.1, start_s=1.0, arrivals="bursts", burst=3)
-    told = list(Stream(traffic, "t0", 7, 20.0).schedule())
+    reported = list(Stream(traffic, "t0", 7, 20.0).schedule())
 
     made: list[tuple[float, str, float]] = []
 
@@ -134,8 +134,8 @@ def test_the_predicted_arrivals_of_a_stream_are_right() -> None:
 
     play(Scenario(name="s", duration_s=20, seed=7, nodes=[Nodes(count=1, pairs=["zh:en"])], traffic=[traffic]),
          watchers=[Made])  # fmt: skip
-    assert [at for at, _ in told] == pytest.approx([at for at, _, _ in made])
-    assert [(request.request_id, request.work_s) for _, request in told] == [(name, work) for _, name, work in made]
+    assert [at for at, _ in reported] == pytest.approx([at for at, _, _ in made])
+    assert [(request.request_id, request.work_s) for _, request in reported] == [(name, work) for _, name, work in made]
 
 
 def test_the_waits_of_a_run_include_its_costs(tmp_path: Path) -> None:

@@ -151,13 +151,13 @@ def test_the_options_of_policy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "said"),
+    ("extra", "message"),
     [
         ({"loads": "0.5,1"}, "a load must be between 0 and 1"),
         ({"loads": "high"}, "must be comma-separated numbers"),
         ({"policies": "two/16"}, "did you mean two/15"),
     ],
 )
-def test_invalid_options_of_policy_have_a_message(extra: dict[str, str | bool], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_invalid_options_of_policy_have_a_message(extra: dict[str, str | bool], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         EXPERIMENT.run(Options(extra=extra))

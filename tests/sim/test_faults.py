@@ -47,7 +47,7 @@ def test_every_job_ends_under_each_fault(kind: str) -> None:
     jobs, world = played.run["jobs"], played.world
     assert played.broken == []
     assert played.run["faults"]["begun"] == played.run["faults"]["healed"] > 5
-    assert world.recorder.told == world.clients.made > 1000
+    assert world.recorder.notified == world.clients.made > 1000
     assert jobs["lost"] == 0
     ended = jobs["completed"] + jobs[ENDS_OTHERWISE.get(kind, "lost")]
     assert ended == jobs["submitted"] - jobs["died"]

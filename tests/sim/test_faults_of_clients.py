@@ -21,10 +21,10 @@ def test_a_reconnected_client_gets_its_result(world: World) -> None:
     client = a_client_with_a_job(world, work_s=5)
     world.do(world.faults.begin, "client_disconnect", client)
     world.run(for_s=10)
-    assert world.recorder.ended["completed"] == 1 and world.recorder.told == 0
+    assert world.recorder.ended["completed"] == 1 and world.recorder.notified == 0
     world.do(world.faults.heal, client)
     world.run(for_s=1)
-    assert world.recorder.told == 1 and world.recorder.submitted == 1
+    assert world.recorder.notified == 1 and world.recorder.submitted == 1
 
 
 def test_the_job_of_an_absent_client_is_given_up_and_started_anew_on_its_return() -> None:
@@ -35,14 +35,14 @@ def test_the_job_of_an_absent_client_is_given_up_and_started_anew_on_its_return(
     assert world.recorder.ended["cancelled"] == 1 and world.nodes[0].running == {}
     world.do(world.faults.heal, client)
     world.run(for_s=52)
-    assert world.recorder.ended["completed"] == 1 and world.recorder.told == 1
+    assert world.recorder.ended["completed"] == 1 and world.recorder.notified == 1
 
 
 def test_a_second_submit_is_the_same_job(world: World) -> None:
     client = a_client_with_a_job(world, work_s=5)
     world.do(world.faults.begin, "client_resubmit", client)
     world.run(for_s=10)
-    assert (world.recorder.submitted, world.recorder.told, world.recorder.run_twice) == (1, 1, 0)
+    assert (world.recorder.submitted, world.recorder.notified, world.recorder.run_twice) == (1, 1, 0)
 
 
 def test_a_cancel_ends_the_job_on_its_node(world: World) -> None:
@@ -50,7 +50,7 @@ def test_a_cancel_ends_the_job_on_its_node(world: World) -> None:
     world.do(world.faults.begin, "client_cancel", client)
     world.run(for_s=1)
     assert world.recorder.ended["cancelled"] == 1 and world.nodes[0].running == {}
-    assert world.recorder.told == 1
+    assert world.recorder.notified == 1
 
 
 def test_after_the_retention_a_repeated_submit_is_done_again() -> None:
@@ -62,5 +62,5 @@ def test_after_the_retention_a_repeated_submit_is_done_again() -> None:
     assert len(world.core.table) == 0
     world.do(world.faults.heal, client)
     world.run(for_s=6)
-    assert (world.recorder.submitted, world.recorder.told) == (2, 1)
+    assert (world.recorder.submitted, world.recorder.notified) == (2, 1)
     assert world.finish() == []

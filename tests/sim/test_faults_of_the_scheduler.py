@@ -58,7 +58,7 @@ def test_a_result_in_flight_to_its_client_is_lost_with_the_scheduler() -> None:
     world.crash_scheduler()
     world.start_scheduler()
     world.run_until(lambda: not world.clients.open)
-    assert world.recorder.ended["completed"] == 2 and world.recorder.told == 1
+    assert world.recorder.ended["completed"] == 2 and world.recorder.notified == 1
     assert world.finish() == []
 
 

@@ -43,9 +43,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", [*map(str, words)])
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
+        message = capsys.readouterr()
         assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out + said.err
+        return ended.value.code, message.out + message.err
 
     return run
 
@@ -65,10 +65,10 @@ def test_replay_and_shrink_do_not_follow_links(run: Any, tmp_path: Path) -> None
     names = ("trace.json", "shrunk.json", "job-s1-1.svg")
     for name in names:
         (folder / name).symlink_to(precious)
-    code, said = run("voxpool-sim", "replay", folder, "--job", "s1-1")
-    assert code == 0, said
-    code, said = run("voxpool-sim", "shrink", folder, "--runs", "1")
-    assert code in (0, 2), said
+    code, message = run("voxpool-sim", "replay", folder, "--job", "s1-1")
+    assert code == 0, message
+    code, message = run("voxpool-sim", "shrink", folder, "--runs", "1")
+    assert code in (0, 2), message
     assert precious.read_text() == "mine"
     assert json.loads((folder / "trace.json").read_text()) and not (folder / "trace.json").is_symlink()
     assert {path.name for path in folder.iterdir()} == {"case.json", "found.json", *names}, "no part is left over"
@@ -81,21 +81,25 @@ def test_a_run_with_out_does_not_follow_links_and_names_its_files(run: Any, tmp_
     out.mkdir()
     for name in ("trace.json", "report.json", "report.html"):
         (out / name).symlink_to(precious)
-    code, said = run("voxpool-sim", "run", tmp_path / "small.toml", "--out", out, "--why", "s1-2")
-    assert code == 0, said
+    code, message = run("voxpool-sim", "run", tmp_path / "small.toml", "--out", out, "--why", "s1-2")
+    assert code == 0, message
     assert precious.read_text() == "mine"
-    written = {Path(line.removeprefix("written: ")).name for line in said.splitlines() if line.startswith("written: ")}
+    written = {
+        Path(line.removeprefix("written: ")).name for line in message.splitlines() if line.startswith("written: ")
+    }
     assert written == {path.name for path in out.iterdir()} and "trace.json" in written
-    submitted = [line.split()[:2] for line in said.splitlines() if line.endswith("submitted")]
+    submitted = [line.split()[:2] for line in message.splitlines() if line.endswith("submitted")]
     assert len(submitted) == 1 and submitted[0][1] == "s" and 0 < float(submitted[0][0]) < 10, "virtual seconds"
 
 
 def test_a_failing_run_names_all_stored_files(run: Any, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(TOML + '[expect]\ncompleted_jobs = ">= 1000"\n')
     out = tmp_path / "out"
-    code, said = run("voxpool-sim", "run", tmp_path / "small.toml", "--out", out)
-    assert code == 1, said
-    written = {Path(line.removeprefix("written: ")).name for line in said.splitlines() if line.startswith("written: ")}
+    code, message = run("voxpool-sim", "run", tmp_path / "small.toml", "--out", out)
+    assert code == 1, message
+    written = {
+        Path(line.removeprefix("written: ")).name for line in message.splitlines() if line.startswith("written: ")
+    }
     assert written == {path.name for path in out.iterdir()}
     assert {"case.json", "found.json", "shrunk.json", "trace.json"} <= written
 
@@ -106,22 +110,22 @@ def test_a_name_cannot_be_a_path(run: Any, tmp_path: Path, name: str, monkeypatc
     monkeypatch.chdir(tmp_path)
     text = TOML.replace('"small"', json.dumps(name)) + '[expect]\ncompleted_jobs = ">= 1000"\n'
     (tmp_path / "named.toml").write_text(text)
-    code, said = run("voxpool-sim", "run", "named.toml")
-    assert code == 3 and "name = " in said and len(said.splitlines()) == 1, said
+    code, message = run("voxpool-sim", "run", "named.toml")
+    assert code == 3 and "name = " in message and len(message.splitlines()) == 1, message
     assert not (tmp_path / "out").exists() and not (tmp_path / "escaped-1").exists()
     folder = kept(tmp_path / "kept", scenario={**SMALL, "name": name})
-    code, said = run("voxpool-sim", "replay", folder)
-    assert code == 3 and "name" in said, said
+    code, message = run("voxpool-sim", "replay", folder)
+    assert code == 3 and "name" in message, message
 
 
 def test_a_case_cannot_choose_a_server(run: Any, tmp_path: Path) -> None:
     """Only the user does; nothing listens on that port, and no connection is tried."""
     folder = kept(tmp_path / "kept", store="redis://127.0.0.1:1/0")
     for command in ("replay", "shrink"):
-        code, said = run("voxpool-sim", command, folder)
-        assert code == 3 and "--store" in said, said
-    code, said = run("voxpool-sim", "replay", folder, "--store", "memory")
-    assert code == 0, said
+        code, message = run("voxpool-sim", command, folder)
+        assert code == 3 and "--store" in message, message
+    code, message = run("voxpool-sim", "replay", folder, "--store", "memory")
+    assert code == 0, message
 
 
 @pytest.mark.parametrize("file", ["/etc/hostname", "../values.txt", "link.txt", "pipe", "/dev/zero"])
@@ -148,8 +152,8 @@ def test_a_file_of_values_in_the_same_folder_is_read(run: Any, tmp_path: Path) -
     (tmp_path / "values.txt").write_text("0.1\n0.2\n")
     work = '{ dist = "empirical", file = "values.txt" }'
     (tmp_path / "small.toml").write_text(TOML.replace("work_s = 0.1", f"work_s = {work}"))
-    code, said = run("voxpool-sim", "run", tmp_path / "small.toml")
-    assert code == 0, said
+    code, message = run("voxpool-sim", "run", tmp_path / "small.toml")
+    assert code == 0, message
 
 
 DEEP = {
@@ -174,9 +178,9 @@ def test_nested_files_are_a_clear_error(run: Any, tmp_path: Path, text: str) -> 
         ("voxpool", "doctor", "--port", "0", "--store", "memory", "--config", deep),
         ("voxpool", "token", "ann", "--role", "client", "--access-file", deep),
     ):
-        code, said = run(*words)
-        assert code == 3 and len(said.splitlines()) == 1, (words, code, said[-300:])
-        assert str(deep) in said and "nested too deeply" in said, (words, said)
+        code, message = run(*words)
+        assert code == 3 and len(message.splitlines()) == 1, (words, code, message[-300:])
+        assert str(deep) in message and "nested too deeply" in message, (words, message)
 
 
 @pytest.mark.parametrize("levels", [200, 100_000])
@@ -184,5 +188,5 @@ def test_a_nested_case_is_a_clear_error(run: Any, tmp_path: Path, levels: int) -
     folder = kept(tmp_path / "kept")
     nested = "[" * levels + "]" * levels
     (folder / "case.json").write_text('{"seed": 1, "scenario": {"settings": {"a": ' + nested + "}}}")
-    code, said = run("voxpool-sim", "replay", folder)
-    assert code == 3 and "nested too deeply" in said and len(said.splitlines()) == 1, said
+    code, message = run("voxpool-sim", "replay", folder)
+    assert code == 3 and "nested too deeply" in message and len(message.splitlines()) == 1, message

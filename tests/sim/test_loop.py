@@ -303,11 +303,11 @@ def test_run_forever_ends_with_stop_or_names_the_waiting_tasks() -> None:
 
 def test_a_custom_exception_handler_is_called_first() -> None:
     loop = VirtualLoop()
-    heard: list[str] = []
-    loop.set_exception_handler(lambda _, context: heard.append(context["message"]))
+    received: list[str] = []
+    loop.set_exception_handler(lambda _, context: received.append(context["message"]))
     assert loop.get_exception_handler() is not None
     loop.call_soon(lambda: 1 / 0)
-    loop.call_soon(heard.append, "goes on")
+    loop.call_soon(received.append, "goes on")
     loop.run()
-    assert len(heard) == 2
-    assert heard[1] == "goes on"
+    assert len(received) == 2
+    assert received[1] == "goes on"

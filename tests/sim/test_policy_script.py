@@ -39,16 +39,16 @@ def test_a_policy_in_a_file_is_in_the_table_and_in_the_picture(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("return 1", "it has no `local function choose"),
         ("local function choose(pair) return end end", "'<eof>' expected|near 'end'"),
         (None, "No such file"),
     ],
 )
-def test_a_file_that_is_no_policy_is_refused(tmp_path: Path, text: str | None, said: str) -> None:
+def test_a_file_that_is_no_policy_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "own.lua"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         size_of(Options(extra={"script": str(path)}))

@@ -78,10 +78,10 @@ def test_a_long_run_is_stored_without_shrinking(failed: tuple[Case, Found], tmp_
 def test_replay_distinguishes_the_same_failure_another_and_none(failed: tuple[Case, Found], tmp_path: Path) -> None:
     case, found = failed
     folder = cases.keep(case, found, tmp_path)
-    told = replay_folder(folder, shrunk=False, job_ids=("s1-2",), progress=silent)
-    assert (told.exit_code, told.json["trace_hash"]) == (1, found.trace_hash)
+    reported = replay_folder(folder, shrunk=False, job_ids=("s1-2",), progress=silent)
+    assert (reported.exit_code, reported.json["trace_hash"]) == (1, found.trace_hash)
     assert (folder / "job-s1-2.svg").read_text().startswith("<svg ")
-    assert any("looked at" in line for line in told.lines)
+    assert any("looked at" in line for line in reported.lines)
     cases.write(folder / "found.json", msgspec.structs.replace(found, trace_hash="another"))
     assert replay_folder(folder, shrunk=False, job_ids=(), progress=silent).exit_code == 2
     cases.write(folder / "found.json", msgspec.structs.replace(found, signs=["broken: something else"]))
@@ -93,8 +93,8 @@ def test_replay_distinguishes_the_same_failure_another_and_none(failed: tuple[Ca
 def test_unrelated_parts_are_removed_by_shrinking(failed: tuple[Case, Found], tmp_path: Path) -> None:
     case, found = failed
     cases.keep(case, found, tmp_path)
-    told = shrink_folder(tmp_path, progress=silent)
-    assert (told.exit_code, told.json["is_smallest"]) == (0, True)
+    reported = shrink_folder(tmp_path, progress=silent)
+    assert (reported.exit_code, reported.json["is_smallest"]) == (0, True)
     smaller = read_json(tmp_path / "shrunk.json", Case).scenario
     assert (len(smaller.nodes), smaller.nodes[0].count, len(smaller.traffic), smaller.faults) == (1, 1, 1, [])
     assert smaller.settings == {} and smaller.links.delay_ms == 0

@@ -96,14 +96,14 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
 def test_an_invalid_scenario_is_reported_in_one_line(wrong: tuple[str, str, str], tmp_path: Path) -> None:
-    old, new, said = wrong
+    old, new, message = wrong
     assert old in WHOLE
     path = tmp_path / "wrong.toml"
     path.write_text(WHOLE.replace(old, new))
     with pytest.raises(ConfigError) as caught:
         load_scenario(path)
     text = str(caught.value)
-    assert said in text
+    assert message in text
     assert text.startswith(str(path))
     assert "\n" not in text
 

@@ -146,8 +146,8 @@ def _is_in(version: Version, events: list[dict[str, str]]) -> bool:
     """Return whether the last event at or before `version` leaves it affected."""
     inside = False
     order = {"introduced": 0, "fixed": 1, "last_affected": 2}
-    told = [(kind, text) for event in events for kind, text in event.items() if kind in order]
-    for kind, text in sorted(told, key=lambda one: (_version(one[1]), order[one[0]])):
+    reported = [(kind, text) for event in events for kind, text in event.items() if kind in order]
+    for kind, text in sorted(reported, key=lambda one: (_version(one[1]), order[one[0]])):
         at = _version(text)
         if kind == "introduced" and version >= at:
             inside = True

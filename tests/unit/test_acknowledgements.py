@@ -8,32 +8,32 @@ from voxpool.scheduler.sdk.wire.acknowledgements import ACK_RESULTS, Acknowledge
 
 
 async def test_results_of_a_short_time_are_acknowledged_together() -> None:
-    said: asyncio.Queue[int] = asyncio.Queue()
-    acks = Acknowledgements(said.put_nowait)
+    message: asyncio.Queue[int] = asyncio.Queue()
+    acks = Acknowledgements(message.put_nowait)
     acks.welcomed("g")
     for number in (1, 2, 3):
         acks.was_handled(number)
-    assert said.empty()
-    assert await asyncio.wait_for(said.get(), 30) == 3
+    assert message.empty()
+    assert await asyncio.wait_for(message.get(), 30) == 3
 
 
 async def test_a_submit_carries_the_acknowledgement() -> None:
-    said: list[int] = []
-    acks = Acknowledgements(said.append)
+    message: list[int] = []
+    acks = Acknowledgements(message.append)
     acks.welcomed("g")
     acks.was_handled(1)
     assert acks.said_by_submit() == 1
     acks._is_due()
-    assert said == []
+    assert message == []
 
 
 async def test_many_results_are_acknowledged_at_once() -> None:
-    said: list[int] = []
-    acks = Acknowledgements(said.append)
+    message: list[int] = []
+    acks = Acknowledgements(message.append)
     acks.welcomed("g")
     for number in range(1, ACK_RESULTS + 1):
         acks.was_handled(number)
-    assert said == [ACK_RESULTS]
+    assert message == [ACK_RESULTS]
     acks.stop()
 
 

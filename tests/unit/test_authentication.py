@@ -117,7 +117,7 @@ class Files:
         cert, key = (str(tls.cert), str(tls.key)) if tls else ("", "")
         self.read = SecretFiles(Settings(access_file=str(self.tokens), tls_cert=cert, tls_key=key), log)
 
-    def told(self) -> list[dict[str, Any]]:
+    def reported(self) -> list[dict[str, Any]]:
         """Return the log lines since the last call, without their times."""
         lines = [json.loads(line) for line in self._stream.getvalue().splitlines()]
         self._stream.seek(0)
@@ -131,7 +131,7 @@ def test_a_reload_uses_the_current_file(tmp_path: Path) -> None:
     assert files.read.authentication.caller("bob's") is None, "not before it is asked to"
     files.read.reload()
     assert files.read.authentication.caller("bob's") == BOB
-    assert files.told() == [{"level": "info", "event": "tokens_loaded", "tokens": 2, "closed": 0}]
+    assert files.reported() == [{"level": "info", "event": "tokens_loaded", "tokens": 2, "closed": 0}]
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", None])
@@ -142,7 +142,7 @@ def test_an_invalid_file_changes_nothing_and_is_logged(tmp_path: Path, text: str
         files.tokens.unlink() if text is None else files.tokens.write_text(text)
         files.read.reload()
     assert files.read.authentication.caller("ann's") == ANN and ended == []
-    [line] = files.told()
+    [line] = files.reported()
     assert (line["level"], line["event"]) == ("error", "reload_failed") and str(files.tokens) in line["error"]
 
 
@@ -156,13 +156,13 @@ def test_a_certificate_is_renewed_and_an_invalid_one_is_not_used(tmp_path: Path)
     for broken in ("", "nonsense", other.key.read_text()):
         first.key.write_text(broken)
         files.read.reload()
-        assert [line["event"] for line in files.told()] == ["tokens_loaded", "reload_failed"]
+        assert [line["event"] for line in files.reported()] == ["tokens_loaded", "reload_failed"]
         assert common_name(tls) == "first"
     first.key.write_text(other.key.read_text())
     first.cert.write_text(other.cert.read_text())
     files.read.reload()
-    assert [line["event"] for line in files.told()] == ["tokens_loaded", "certificate_loaded"]
-    assert common_name(tls) == "other" and key not in str(files.told())
+    assert [line["event"] for line in files.reported()] == ["tokens_loaded", "certificate_loaded"]
+    assert common_name(tls) == "other" and key not in str(files.reported())
 
 
 def common_name(tls: ServerTls) -> str:
@@ -182,7 +182,7 @@ def common_name(tls: ServerTls) -> str:
 
 
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("what", "message"),
     [
         ("cert gone", "c.pem: can't be opened: No such file"),
         ("key gone", "k.pem: can't be opened: No such file"),
@@ -193,7 +193,7 @@ def common_name(tls: ServerTls) -> str:
         ("wrong key", "no certificate with its key: KEY_VALUES_MISMATCH"),
     ],
 )
-def test_an_invalid_certificate_is_reported_in_one_line(tmp_path: Path, what: str, said: str) -> None:
+def test_an_invalid_certificate_is_reported_in_one_line(tmp_path: Path, what: str, message: str) -> None:
     made, other = make_certificate(tmp_path), make_certificate(tmp_path, "other")
     cert, key = tmp_path / "c.pem", tmp_path / "k.pem"
     cert.write_text(made.cert.read_text())
@@ -211,7 +211,7 @@ def test_an_invalid_certificate_is_reported_in_one_line(tmp_path: Path, what: st
         key.write_text(other.key.read_text())
     with pytest.raises(ConfigError) as wrong:
         ServerTls(cert, key)
-    assert said in str(wrong.value) and "\n" not in str(wrong.value) and "PRIVATE" not in str(wrong.value)
+    assert message in str(wrong.value) and "\n" not in str(wrong.value) and "PRIVATE" not in str(wrong.value)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +256,6 @@ def test_a_public_address_without_tokens_is_logged(
             tls_key=str(made.key) if with_tls else "",
         )
         SecretFiles(settings, open_log(stream, HandClock(), level)).warn(address, "http://x")
-    told = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [line["event"] for line in told] == events + [event for event in events if event == "open_to_all"]
-    assert {line["url"] for line in told} <= {"http://x"}
+    reported = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["event"] for line in reported] == events + [event for event in events if event == "open_to_all"]
+    assert {line["url"] for line in reported} <= {"http://x"}

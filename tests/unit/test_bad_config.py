@@ -74,7 +74,7 @@ def toml(value: Any) -> str:
     return str(value) if abs(value) < 10**4000 else "1"
 
 
-def told(file: Path | None, environment: dict[str, str], flags: dict[str, Any]) -> str:
+def reported(file: Path | None, environment: dict[str, str], flags: dict[str, Any]) -> str:
     """Return the error, one printable line; '' when the settings are valid."""
     try:
         found = load(file, environment, flags)
@@ -97,7 +97,7 @@ def told(file: Path | None, environment: dict[str, str], flags: dict[str, Any]) 
 def test_any_file(tmp_path: Path, values: dict[str, Any]) -> None:
     file = tmp_path / "voxpool.toml"
     file.write_text("\n".join(f"{toml(key)} = {toml(value)}" for key, value in values.items()), encoding="utf-8")
-    line = told(file, {}, {})
+    line = reported(file, {}, {})
     assert line or not set(values) - set(NAMES)
 
 
@@ -106,26 +106,26 @@ def test_any_file(tmp_path: Path, values: dict[str, Any]) -> None:
 def test_any_bytes(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "voxpool.toml"
     file.write_bytes(data)
-    told(file, {}, {})
+    reported(file, {}, {})
 
 
 @pytest.mark.parametrize("data", ODD_FILES, ids=range(len(ODD_FILES)))
 def test_odd_files(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "voxpool.toml"
     file.write_bytes(data)
-    assert told(file, {}, {}) or data == b""
+    assert reported(file, {}, {}) or data == b""
 
 
 @quick
 @given(values=st.dictionaries(KEYS, TEXTS, max_size=3))
 def test_any_environment(values: dict[str, str]) -> None:
-    told(None, {f"VOXPOOL_{key.upper()}": value for key, value in values.items()}, {})
+    reported(None, {f"VOXPOOL_{key.upper()}": value for key, value in values.items()}, {})
 
 
 @quick
 @given(values=st.dictionaries(st.sampled_from(NAMES), SCALARS, max_size=3))
 def test_any_options(values: dict[str, Any]) -> None:
-    told(None, {}, values)
+    reported(None, {}, values)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,8 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_3(
     monkeypatch.setattr(sys, "argv", ["voxpool", "serve", "--print-config", *arguments])
     with pytest.raises(SystemExit) as end:
         main()
-    said = capsys.readouterr()
-    assert (end.value.code, said.out) == (3, "")
-    assert said.err.startswith("voxpool") and said.err.endswith("\n") and said.err[:-1].isprintable(), said.err
+    message = capsys.readouterr()
+    assert (end.value.code, message.out) == (3, "")
+    assert message.err.startswith("voxpool") and message.err.endswith("\n") and message.err[:-1].isprintable(), (
+        message.err
+    )

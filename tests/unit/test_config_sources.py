@@ -110,8 +110,8 @@ def test_invalid_settings_are_reported_in_one_line(
     file.write_text(text)
     with pytest.raises(ConfigError) as wrong:
         load(file, environment, flags)
-    said = str(wrong.value)
-    assert line.format(file=file) in said and "\n" not in said
+    message = str(wrong.value)
+    assert line.format(file=file) in message and "\n" not in message
 
 
 def test_a_file_that_cannot_be_read_is_named(file: Path) -> None:

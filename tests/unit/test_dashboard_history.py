@@ -52,8 +52,8 @@ async def test_a_point_covers_the_last_seconds_only() -> None:
     await run_job(rig, history, served_ms=0)
     rig.clock.ms += (QUANTILE_WINDOW_S + 5) * 1000
     history.advance()
-    told = [point.service_ms is not None for point in history.points()]
-    assert told == [True] * QUANTILE_WINDOW_S + [False] * 5
+    reported = [point.service_ms is not None for point in history.points()]
+    assert reported == [True] * QUANTILE_WINDOW_S + [False] * 5
     assert history.newest().service_ms is None
 
 

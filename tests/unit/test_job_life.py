@@ -32,17 +32,17 @@ async def test_the_same_request_id_is_the_same_job() -> None:
 
 
 async def test_a_request_id_of_another_job_is_rejected() -> None:
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
 
     class Tells(Observer):
         def job_rejected(self, pair: str, reason: str) -> None:
-            told.append((pair, reason))
+            reported.append((pair, reason))
 
     rig = Rig(observer=Tells())
     await rig.submit(request_id="once")
     with pytest.raises(Rejected, match="used for another job") as refused:
         await rig.submit(request_id="once", pair="en:zh")
-    assert refused.value.reason == "request_id_conflict" and told == [("en:zh", "request_id_conflict")]
+    assert refused.value.reason == "request_id_conflict" and reported == [("en:zh", "request_id_conflict")]
 
 
 async def test_a_job_waits_for_a_node_that_comes_later() -> None:

@@ -263,9 +263,9 @@ def test_the_command_ends_with_the_verdict_and_writes_it(tmp_path: Path) -> None
     found = run(a, b / "report.json", "--json", tmp_path / "found.json")
     assert found.returncode == 1, found.stderr
     assert "worse (exit 1)" in found.stdout
-    told = msgspec.json.decode((tmp_path / "found.json").read_bytes())
-    assert (told["experiment"], told["verdict"], told["exit_code"]) == ("compare", "broken", 1)
-    assert {check["name"] for check in told["checks"] if not check["ok"]} >= {"mean", "p50"}
+    reported = msgspec.json.decode((tmp_path / "found.json").read_bytes())
+    assert (reported["experiment"], reported["verdict"], reported["exit_code"]) == ("compare", "broken", 1)
+    assert {check["name"] for check in reported["checks"] if not check["ok"]} >= {"mean", "p50"}
     assert run(a, b, "--worse-by", "60%").returncode == 0
     assert run(a, b, "--figure", "rate", "--figure", "failures").returncode == 0
 

@@ -30,15 +30,15 @@ def test_a_generator_that_keeps_up_is_not_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "late", "words"),
+    ("reported", "late", "words"),
     [
         ({"busy": 7}, 0, "process w had its core full in 7 of 60 readings"),
         ({}, 11, "11 of 1,000 arrivals were sent more than 100 ms after their time"),
         ({"available_bytes_min": GB // 2}, 0, "500 MB of memory left"),
     ],
 )
-def test_the_exhausted_resource_is_named(told: dict[str, float], late: int, words: str) -> None:
-    found = judge({"master": readings(), "w": readings(**told)}, arrivals(late))
+def test_the_exhausted_resource_is_named(reported: dict[str, float], late: int, words: str) -> None:
+    found = judge({"master": readings(), "w": readings(**reported)}, arrivals(late))
     assert found.was_limit
     assert len(found.reasons) == 1
     assert words in found.reasons[0]

@@ -96,12 +96,12 @@ def test_arrivals_and_jobs_of_all_processes_add_up_through_a_message() -> None:
     lag.record(4000)
     first = ProcessReport(Readings(1), due=10, sent=8, late=1, dropped=2, lag=lag.packed(), jobs={"a:b": {"n1": 3}})
     second = ProcessReport(Readings(2), due=5, sent=5, lag=lag.packed(), jobs={"a:b": {"n2": 0}, "c:d": {"n3": 7}})
-    told = [msgspec.convert(one.plain(), ProcessReport) for one in (first, second)]
-    arrivals = arrivals_of(told, 100)
+    reported = [msgspec.convert(one.plain(), ProcessReport) for one in (first, second)]
+    arrivals = arrivals_of(reported, 100)
     assert arrivals is not None
     assert (arrivals.intended, arrivals.sent, arrivals.late, arrivals.dropped) == (15, 13, 1, 2)
     assert arrivals.lag_s == Spread(0.004, 0.004, 0.004, 0.004, 0.004, 0.004)
-    assert served_by(told) == {("a:b", "n1"): 3, ("a:b", "n2"): 0, ("c:d", "n3"): 7}
+    assert served_by(reported) == {("a:b", "n1"): 3, ("a:b", "n2"): 0, ("c:d", "n3"): 7}
     assert arrivals_of([ProcessReport(Readings(1))], 100) is None
 
 

@@ -115,20 +115,20 @@ def test_reports_of_workers_count_once_in_the_masters_figures(started: Any) -> N
 
 
 @pytest.mark.parametrize(
-    "told",
+    "figures",
     [
         {},
-        {"told": {}, "tally": {"cells": [], "errors": []}},
-        {"told": {"process": {"pid": 1}}, "tally": {}},
-        {"told": {"process": {"pid": "x"}}, "tally": {"cells": [], "errors": []}},
-        {"told": {"process": {"pid": 1}}, "tally": {"cells": [[0, "WS", "result", 1, 0, [7]]], "errors": []}},
+        {"process": {}, "tally": {"cells": [], "errors": []}},
+        {"process": {"process": {"pid": 1}}, "tally": {}},
+        {"process": {"process": {"pid": "x"}}, "tally": {"cells": [], "errors": []}},
+        {"process": {"process": {"pid": 1}}, "tally": {"cells": [[0, "WS", "result", 1, 0, [7]]], "errors": []}},
         [],
     ],
 )
-def test_a_worker_of_another_version_leaves_a_run_without_a_pass(started: Any, told: Any) -> None:
+def test_a_worker_of_another_version_leaves_a_run_without_a_pass(started: Any, figures: Any) -> None:
     master = started("master")
     for _ in range(3):
-        master.events.worker_report.fire(client_id="odd", data={"voxpool_figures": told})
+        master.events.worker_report.fire(client_id="odd", data={"voxpool_figures": figures})
     (missing,) = master.context.missing
     assert missing.startswith("worker odd sends its figures in another format")
     assert [process.name for process in master.measuring.figures().generator.processes] == ["master"]

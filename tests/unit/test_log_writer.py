@@ -16,7 +16,7 @@ from voxpool.scheduler.telemetry.logs.writer import LogWriter
 LINE = b"%06d " + b"x" * 92 + b"\n"
 
 
-def told(lines: int) -> bytes:
+def reported(lines: int) -> bytes:
     return b"dropped %d\n" % lines
 
 
@@ -45,7 +45,7 @@ def fill(descriptor: int) -> int:
 
 
 def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
-    writer = LogWriter(pipe[1], 10**6, told)
+    writer = LogWriter(pipe[1], 10**6, reported)
     for number in range(5000):
         writer.write(LINE % number)
     assert [int(line[:6]) for line in read(pipe[0], b"004999")] == list(range(5000))
@@ -54,7 +54,7 @@ def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
 
 def test_lines_that_do_not_fit_are_dropped_and_reported_in_their_place(pipe: tuple[int, int]) -> None:
     filled = fill(pipe[1])  # otherwise the thread may empty the buffer while the lines are written
-    writer = LogWriter(pipe[1], 20_000, told)
+    writer = LogWriter(pipe[1], 20_000, reported)
     for number in range(5000):
         writer.write(LINE % number)
     before, *lines = read(pipe[0], b"dropped")
@@ -67,7 +67,7 @@ def test_lines_that_do_not_fit_are_dropped_and_reported_in_their_place(pipe: tup
 
 
 def test_close_writes_waiting_lines_and_leaves_no_thread(pipe: tuple[int, int]) -> None:
-    writer = LogWriter(pipe[1], 10**6, told)
+    writer = LogWriter(pipe[1], 10**6, reported)
     for number in range(300):
         writer.write(LINE % number)
     assert writer.close()
@@ -76,7 +76,7 @@ def test_close_writes_waiting_lines_and_leaves_no_thread(pipe: tuple[int, int]) 
 
 
 def test_close_does_not_wait_for_a_reader_that_never_comes(pipe: tuple[int, int]) -> None:
-    writer = LogWriter(pipe[1], 10**6, told)
+    writer = LogWriter(pipe[1], 10**6, reported)
     for number in range(5000):
         writer.write(LINE % number)
     assert writer.close()
@@ -85,7 +85,7 @@ def test_close_does_not_wait_for_a_reader_that_never_comes(pipe: tuple[int, int]
 
 def test_a_closed_pipe_costs_lines_only() -> None:
     reader, end = os.pipe()
-    writer = LogWriter(end, 10**6, told)
+    writer = LogWriter(end, 10**6, reported)
     os.close(reader)
     for number in range(100):
         writer.write(LINE % number)
@@ -98,7 +98,7 @@ def test_a_closed_pipe_costs_lines_only() -> None:
 def test_a_full_disk_costs_lines_that_are_counted_when_there_is_room_again(tmp_path: Path) -> None:
     """/dev/full stands for a full disk; then the same descriptor number is a good file."""
     full = os.open("/dev/full", os.O_WRONLY)
-    writer = LogWriter(full, 10**6, told)
+    writer = LogWriter(full, 10**6, reported)
     for number in range(10):
         writer.write(LINE % number)
     wait_until(lambda: writer._dropped == 10)
@@ -116,7 +116,7 @@ def test_a_full_disk_costs_lines_that_are_counted_when_there_is_room_again(tmp_p
 def test_a_redirected_descriptor_loses_nothing(tmp_path: Path) -> None:
     """The reader of the allocators redirects stderr for a moment; the writer has its own descriptor."""
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
-    writer = LogWriter(log, 10**6, told)
+    writer = LogWriter(log, 10**6, reported)
     elsewhere = os.open(tmp_path / "elsewhere", os.O_WRONLY | os.O_CREAT)
     os.dup2(elsewhere, log)
     writer.write(b"a line\n")

@@ -96,8 +96,8 @@ def test_events_caused_by_peers_are_limited_and_dropped_ones_counted() -> None:
     assert lines(stream)[-1]["event"] == "late_result"
 
 
-@pytest.mark.parametrize(("sample", "told"), [(1, [0, 1, 2, 3]), (2, [0, 2]), (0, [])])
-def test_sampled_jobs_are_logged_completely_and_others_only_on_errors(sample: int, told: list[int]) -> None:
+@pytest.mark.parametrize(("sample", "reported"), [(1, [0, 1, 2, 3]), (2, [0, 2]), (0, [])])
+def test_sampled_jobs_are_logged_completely_and_others_only_on_errors(sample: int, reported: list[int]) -> None:
     stream = io.BytesIO()
     observer = LogObserver(open_log(stream, HandClock(0), level="debug"), sample)
     node = Node("n-1", "p-1", ("zh:en",), 2, Link(), 0)
@@ -108,7 +108,7 @@ def test_sampled_jobs_are_logged_completely_and_others_only_on_errors(sample: in
         one.state, one.output = COMPLETED, "what was said"
         observer.job_ended(one)
         observer.job_removed(one)
-    assert [line["job_id"] for line in lines(stream)] == [f"j-{sequence}" for sequence in told for _ in range(5)]
+    assert [line["job_id"] for line in lines(stream)] == [f"j-{sequence}" for sequence in reported for _ in range(5)]
     observer.job_redispatched(job(sequence=1), "n-1", 1, "closed")
     observer.job_ended(job(sequence=1, state="failed", reason="waiting_timeout"))
     assert [line["event"] for line in lines(stream)[-2:]] == ["job_redispatched", "job_ended"]
@@ -163,24 +163,24 @@ def test_messages_of_the_http_server_become_events() -> None:
 
 
 def test_a_fan_out_calls_all_observers() -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
     class First(Observer):
         def store_failed(self, detail: str) -> None:
-            told.append(f"first {detail}")
+            reported.append(f"first {detail}")
 
     class Second(Observer):
         def store_failed(self, detail: str) -> None:
-            told.append(f"second {detail}")
+            reported.append(f"second {detail}")
 
         def store_recovered(self) -> None:
-            told.append("second recovered")
+            reported.append("second recovered")
 
     both = fan_out([First(), Second()])
     both.store_failed("gone")
     both.store_recovered()
     both.swept(1, 0.0)
-    assert told == ["first gone", "second gone", "second recovered"]
+    assert reported == ["first gone", "second gone", "second recovered"]
 
 
 @pytest.mark.parametrize("level", list(LEVELS))

@@ -281,9 +281,9 @@ async def test_the_number_of_series_is_bounded_for_many_jobs_nodes_and_pairs() -
 )
 async def test_the_text_has_the_requested_format(accept: str, media_type: str) -> None:
     rig = MeteredRig()
-    text, said = await rig.exporter.scrape(accept)
-    assert said.startswith(media_type)
-    assert text.endswith(b"# EOF\n") == said.startswith("application/openmetrics")
+    text, message = await rig.exporter.scrape(accept)
+    assert message.startswith(media_type)
+    assert text.endswith(b"# EOF\n") == message.startswith("application/openmetrics")
 
 
 async def test_simultaneous_scrapes_are_complete() -> None:

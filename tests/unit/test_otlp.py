@@ -83,17 +83,17 @@ def test_a_batch_is_one_request_with_the_resource() -> None:
     batch = [SPAN._replace(span=number) for number in range(1, 3 * SLICE)]
     (resource,) = ExportTraceServiceRequest.FromString(exporter().encode(batch)).resource_spans
     assert [int.from_bytes(span.span_id) for span in resource.scope_spans[0].spans] == list(range(1, 3 * SLICE))
-    told = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
-    assert told["service.name"] == "voxpool" and told["service.instance.id"] == "i-1"
-    assert told["service.version"] == __version__
+    reported = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
+    assert reported["service.name"] == "voxpool" and reported["service.instance.id"] == "i-1"
+    assert reported["service.version"] == __version__
 
 
 def test_the_environment_may_name_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "speech")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test")
     (resource,) = ExportTraceServiceRequest.FromString(exporter().encode([SPAN])).resource_spans
-    told = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
-    assert told["service.name"] == "speech" and told["deployment.environment"] == "test"
+    reported = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
+    assert reported["service.name"] == "speech" and reported["deployment.environment"] == "test"
 
 
 class Answers:
@@ -153,9 +153,9 @@ def test_a_batch_is_given_up_after_its_time() -> None:
     assert pauses == [0.5, 1.0, 2.0], "the clock says 1 s at the start and 9 s before a pause of 4 s would end too late"
 
 
-@pytest.mark.parametrize(("said", "pause_s"), [("3", 3.0), ("0", 0.5), ("-1", 0.5), ("Wed, 25 Nov 2026", 0.5)])
-def test_the_receiver_may_request_a_pause(said: str, pause_s: float) -> None:
-    answers = Answers(httpx.Response(429, headers={"retry-after": said}), 200)
+@pytest.mark.parametrize(("message", "pause_s"), [("3", 3.0), ("0", 0.5), ("-1", 0.5), ("Wed, 25 Nov 2026", 0.5)])
+def test_the_receiver_may_request_a_pause(message: str, pause_s: float) -> None:
+    answers = Answers(httpx.Response(429, headers={"retry-after": message}), 200)
     assert answered(answers, exporter()) == ("", [pause_s])
 
 

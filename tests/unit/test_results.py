@@ -15,10 +15,10 @@ class Client:
     """Records its notifications."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     def job_ended(self, job: Job) -> None:
-        self.told.append(job.job_id)
+        self.reported.append(job.job_id)
 
 
 def job(job_id: str = "j-1") -> Job:
@@ -38,14 +38,14 @@ def test_all_watchers_of_a_job_are_notified_once() -> None:
         results.watch(one, client)
     assert len(results) == 2
     ended(one, results)
-    assert (first.told, second.told, len(results)) == (["j-1"], ["j-1"], 0)
+    assert (first.reported, second.reported, len(results)) == (["j-1"], ["j-1"], 0)
 
 
 def test_a_watcher_after_the_end_is_notified_at_once() -> None:
     results, client, one = Results(10, 1000), Client(), job()
     ended(one, results)
     results.watch(one, client)
-    assert (client.told, len(results)) == (["j-1"], 0)
+    assert (client.reported, len(results)) == (["j-1"], 0)
 
 
 def test_a_removed_watcher_is_not_notified() -> None:
@@ -56,7 +56,7 @@ def test_a_removed_watcher_is_not_notified() -> None:
     results.unwatch("j-1", gone)
     results.unwatch("never-heard-of", gone)
     ended(one, results)
-    assert (gone.told, stays.told, len(results)) == ([], ["j-1"], 0)
+    assert (gone.reported, stays.reported, len(results)) == ([], ["j-1"], 0)
 
 
 async def test_a_wait_ends_with_the_job() -> None:

@@ -212,11 +212,11 @@ async def test_heartbeats_do_not_pile_up_while_the_store_is_down() -> None:
     """The last heartbeat of each node is sent when the store answers again, after any time."""
     runner = Down()
     queue = queue_on(runner)
-    told: list[str] = []
+    reported: list[str] = []
     beats = iter(range(1, 100))
 
     def note(node: str, number: int, word: str) -> None:
-        told.append(f"{node} {number} {word}")
+        reported.append(f"{node} {number} {word}")
 
     def beat() -> None:
         number = next(beats)
@@ -231,4 +231,4 @@ async def test_heartbeats_do_not_pile_up_while_the_store_is_down() -> None:
     runner.before_each_try = lambda: None
     await queue.run_once(NO_SELECTS)
     assert runner.beats == [["n1", "g1", "n2", "g1", "n1", "g4", "n2", "g4"]], "the first was queued while it was up"
-    assert told == ["n1 1 OK", "n2 1 OK", "n1 4 OK", "n2 4 OK"]
+    assert reported == ["n1 1 OK", "n2 1 OK", "n1 4 OK", "n2 4 OK"]

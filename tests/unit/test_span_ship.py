@@ -68,7 +68,7 @@ class Ship:
         found = parsed(generate_latest(registry).decode())
         return {labels[0][1]: value for (_, labels), value in found.items()}
 
-    def told(self) -> list[tuple[int, int]]:
+    def reported(self) -> list[tuple[int, int]]:
         """Return (failed, dropped) of each line."""
         lines = [json.loads(line) for line in self.stream.getvalue().splitlines()]
         assert {line["event"] for line in lines} <= {"spans_lost"}
@@ -100,7 +100,7 @@ def test_all_arrive_in_order_and_in_batches() -> None:
         one.ship.close(PATIENCE_S)
         assert [number for batch in one.exporter.batches for number in batch] == list(range(1000))
         assert max(map(len, one.exporter.batches)) <= BATCH_MAX
-        assert one.counts() == {"exported": 1000, "failed": 0, "dropped": 0} and one.told() == []
+        assert one.counts() == {"exported": 1000, "failed": 0, "dropped": 0} and one.reported() == []
 
 
 def test_spans_that_do_not_fit_are_dropped_without_waiting() -> None:
@@ -115,7 +115,7 @@ def test_spans_that_do_not_fit_are_dropped_without_waiting() -> None:
         one.exporter.gate.set()
         one.ship.close(PATIENCE_S)
         assert [number for batch in one.exporter.batches for number in batch] == list(range(11)), "the oldest stay"
-        assert one.counts() == {"exported": 11, "failed": 0, "dropped": 990} and one.told() == [(0, 990)]
+        assert one.counts() == {"exported": 11, "failed": 0, "dropped": 990} and one.reported() == [(0, 990)]
 
 
 def test_spans_rejected_by_the_receiver_are_counted() -> None:
@@ -125,7 +125,7 @@ def test_spans_rejected_by_the_receiver_are_counted() -> None:
         for number in range(300):
             one.ship.give(span(number))
         one.ship.close(PATIENCE_S)
-        assert one.counts() == {"exported": 0, "failed": 300, "dropped": 0} and one.told() == [(300, 0)]
+        assert one.counts() == {"exported": 0, "failed": 300, "dropped": 0} and one.reported() == [(300, 0)]
 
 
 def test_a_stop_does_not_wait_for_a_receiver_that_hangs() -> None:
@@ -135,7 +135,7 @@ def test_a_stop_does_not_wait_for_a_receiver_that_hangs() -> None:
         for number in range(1, 50):
             one.ship.give(span(number))
         one.ship.close(0.01)
-        assert one.exporter.aborted and one.told() == [(50, 0)]
+        assert one.exporter.aborted and one.reported() == [(50, 0)]
 
 
 def test_an_unavailable_receiver_is_logged_every_ten_seconds() -> None:
@@ -148,11 +148,11 @@ def test_an_unavailable_receiver_is_logged_every_ten_seconds() -> None:
             one.ship.give(span(number))
         one.now_s = TELL_S
         one.exporter.gate.set()
-        wait_until(lambda: one.told() != [])
-        assert one.told()[0] == (1, 1), "the first one at once; the clock stands still, so no second one"
+        wait_until(lambda: one.reported() != [])
+        assert one.reported()[0] == (1, 1), "the first one at once; the clock stands still, so no second one"
         wait_until(lambda: len(one.ship) == 0)
         one.ship.close(PATIENCE_S)
-        assert one.told()[1:] == [(10 * BATCH_MAX, 0)]
+        assert one.reported()[1:] == [(10 * BATCH_MAX, 0)]
 
 
 def test_a_bug_of_the_exporter_is_counted_and_survived() -> None:
@@ -169,7 +169,7 @@ def test_a_bug_of_the_exporter_is_counted_and_survived() -> None:
         wait_until(lambda: one.ship.failed == 1)
         one.ship.give(span(2))
         one.ship.close(PATIENCE_S)
-        assert one.exporter.batches == [[2]] and one.told() == [(1, 0)]
+        assert one.exporter.batches == [[2]] and one.reported() == [(1, 0)]
         assert b"ValueError: a bug" in one.stream.getvalue()
 
 

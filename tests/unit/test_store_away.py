@@ -65,13 +65,13 @@ async def test_repeated_drains_and_undrains_are_one_call_with_the_last_state() -
         rig.desk.drain(node, on=number % 2 == 0)
     assert len(rig.core.queue) == 1 and node.draining
     await rig.settle()
-    assert not drawn(rig) and not node.flags_told
+    assert not drawn(rig) and not node.flags_sent
 
     rig.desk.drain(node, on=False)
     rig.desk.drain(node, on=True)
     rig.desk.drain(node, on=False)
     await rig.settle()
-    assert drawn(rig) and not node.flags_told
+    assert drawn(rig) and not node.flags_sent
 
 
 @pytest.mark.parametrize("seed", range(20))

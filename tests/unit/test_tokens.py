@@ -74,7 +74,7 @@ def test_simultaneous_appends_are_serialized(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "has no token, so no caller would be accepted; voxpool token NAME --role ROLE makes one"),
         ("# nothing\n", "has no token"),
@@ -100,12 +100,12 @@ def test_simultaneous_appends_are_serialized(tmp_path: Path) -> None:
         ("#" * 1024 * 1024 + "\n", "1048577 bytes are above 1048576"),
     ],
 )
-def test_an_invalid_file_is_reported_in_one_line_without_any_secret(file: Path, text: str, said: str) -> None:
+def test_an_invalid_file_is_reported_in_one_line_without_any_secret(file: Path, text: str, message: str) -> None:
     file.write_text(text)
     with pytest.raises(ConfigError) as wrong:
         read_tokens(file)
     line = str(wrong.value)
-    assert line.startswith(f"{file}: ") and said in line and "\n" not in line
+    assert line.startswith(f"{file}: ") and message in line and "\n" not in line
     assert STRAY not in line and DIGEST not in line
 
 
@@ -116,7 +116,7 @@ def as_pipe(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda file: file.unlink(), "can't be opened: No such file or directory"),
         (lambda file: (file.unlink(), file.mkdir()), "is not a file"),
@@ -128,10 +128,10 @@ def as_pipe(file: Path) -> None:
         ),
     ],
 )
-def test_a_file_with_unsafe_permissions_is_not_read(file: Path, make: Callable[[Path], object], said: str) -> None:
+def test_a_file_with_unsafe_permissions_is_not_read(file: Path, make: Callable[[Path], object], message: str) -> None:
     file.write_text(ENTRY)
     make(file)
-    with pytest.raises(ConfigError, match=re.escape(f"{file}: {said}")):
+    with pytest.raises(ConfigError, match=re.escape(f"{file}: {message}")):
         read_tokens(file)
 
 

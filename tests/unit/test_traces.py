@@ -226,9 +226,9 @@ async def test_the_documentation_names_every_span_and_attribute() -> None:
     seen: dict[str, set[str]] = {}
     for span in rig.spans:
         seen.setdefault(span.name, set()).update(span.attributes)
-    told = documented()
-    assert told.pop("voxpool.work") == WORK, "it is the SDK's: tests/e2e/test_traces.py"
-    assert seen == told
+    reported = documented()
+    assert reported.pop("voxpool.work") == WORK, "it is the SDK's: tests/e2e/test_traces.py"
+    assert seen == reported
 
 
 def test_reservations_are_decoded_as_encoded() -> None:

@@ -124,7 +124,7 @@ def refused(wire: Wire[Any], reason: str) -> None:
 
 def answer(assign: Assign) -> NodeResult:
     """Return the right answer to `assign`."""
-    output = msgspec.to_builtins(_audio.heard(assign.audio, _audio.order_of(assign.audio)))
+    output = msgspec.to_builtins(_audio.answer_to(assign.audio, _audio.order_of(assign.audio)))
     return NodeResult(assign.job_id, assign.attempt, output)
 
 

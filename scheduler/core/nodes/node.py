@@ -59,7 +59,7 @@ class Node:
         "deadline_ms",
         "failures_in_a_row",
         "flags",
-        "flags_told",
+        "flags_sent",
         "generation",
         "is_counted",
         "is_to_register",
@@ -108,7 +108,7 @@ class Node:
         self.rest_until_ms = 0
         """No new jobs before this moment; 0 = does not rest."""
         self.rest_is_until_beat = False
-        self.flags_told: dict[str, str] = {}
+        self.flags_sent: dict[str, str] = {}
         """flag -> the generation under which it was sent to the store, until the store answers (node_registry.py)."""
         self.failures_in_a_row = 0
         self.seen_ms = now_ms

@@ -221,17 +221,17 @@ class NodeRegistry:
 
     def _tell_flag(self, node: Node, flag: str) -> None:
         """Send the store whether `node` has `flag` now; a change before the answer is sent after it."""
-        if node.flags_told.get(flag) == node.generation:
+        if node.flags_sent.get(flag) == node.generation:
             return
         on = flag in node.flags
-        node.flags_told[flag] = node.generation
+        node.flags_sent[flag] = node.generation
         call = drain_node(node.node_id, node.generation, flag, on)
         self._queue.call(call, partial(self._flag_answered, node, flag, on))
         if not on:
             self._waiting.room(node.pairs, node.slots)
 
     def _flag_answered(self, node: Node, flag: str, was_on: bool, _answer: list[str]) -> None:
-        node.flags_told.pop(flag, None)
+        node.flags_sent.pop(flag, None)
         if node.connected and (flag in node.flags) != was_on:
             self._tell_flag(node, flag)
 

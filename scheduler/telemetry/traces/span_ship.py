@@ -55,7 +55,7 @@ class SpanShip(Collector):
         """Whether `close` has counted the rest."""
         self._wake = threading.Event()
         self._is_stopping = threading.Event()
-        self._told = (0, 0)
+        self._reported = (0, 0)
         self._failure = ""
         """The error of the last batch that was not delivered."""
         self.exported = self.failed = self.dropped = 0
@@ -134,7 +134,7 @@ class SpanShip(Collector):
 
     def _tell(self) -> None:
         self._tells_at_s = self._seconds() + TELL_S
-        failed, dropped = self.failed - self._told[0], self.dropped - self._told[1]
-        self._told = (self.failed, self.dropped)
+        failed, dropped = self.failed - self._reported[0], self.dropped - self._reported[1]
+        self._reported = (self.failed, self.dropped)
         if failed or dropped:
             self._log(Event.SPANS_LOST, failed=failed, dropped=dropped, error=self._failure or None)

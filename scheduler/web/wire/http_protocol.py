@@ -301,7 +301,7 @@ class BoundedHttp(HttpInTurns):
                 return
             answering.disconnected = True  # the answer of the application comes too late
             answering.message_event.set()
-        self._told(reason)
+        self._report_refusal(reason)
         is_memory = reason == OUT_OF_MEMORY
         self._last_word(out_of_memory() if is_memory else problem(status_of(reason), reason, DETAILS[reason]))
 
@@ -330,10 +330,10 @@ class BoundedHttp(HttpInTurns):
         self.transport.write(STATUS_LINE[refused.status_code] + head + b"\r\n" + bytes(refused.body))
 
     def _abort(self, reason: str) -> None:
-        self._told(reason)
+        self._report_refusal(reason)
         self.transport.abort()
 
-    def _told(self, reason: str) -> None:
+    def _report_refusal(self, reason: str) -> None:
         self.bounds.on_abort("{}:{}".format(*self.client) if self.client else "?", reason)
 
 

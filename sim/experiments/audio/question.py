@@ -67,7 +67,7 @@ QUICK = Size(duration_s=1500.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SideRun:
     """One run: redispatches with and without audio, and the bytes of audio over time."""
 
     run: dict[str, Any]
@@ -116,7 +116,7 @@ def variant(side: str) -> Variant:
     return Variant(side, classes[side])
 
 
-def hear(size: Size, seed: int, store: str, side: str, tell: Tell) -> Heard:
+def run_side(size: Size, seed: int, store: str, side: str, tell: Tell) -> SideRun:
     """Run one side."""
     watch = Stopwatch()
     scenario = Scenario(
@@ -162,26 +162,26 @@ def hear(size: Size, seed: int, store: str, side: str, tell: Tell) -> Heard:
     broken = world.broken_checkers()
     run = run_figures(world, traffic_s=size.duration_s, busy_s=busy_s, wall_s=watch.seconds())
     world.stop()
-    return Heard(run, broken, seen.redispatches, seen.without_audio, times_s, counted)
+    return SideRun(run, broken, seen.redispatches, seen.without_audio, times_s, counted)
 
 
 def measure(options: Options, _rows: list[str]) -> Report:
     """Run the experiment, each side in a separate process."""
     size = QUICK if options.quick else FULL
     sides = [side for side in (WITHOUT, FREED, WITH) if side.split(",")[0] in options.sides()]
-    heard: dict[str, Heard] = run_parts(
-        [Part(side, hear, (size, options.seed, options.store, side)) for side in sides],
+    side_runs: dict[str, SideRun] = run_parts(
+        [Part(side, run_side, (size, options.seed, options.store, side)) for side in sides],
         options.progress,
         options.at_once,
     )
-    return report_of(options, size, heard)
+    return report_of(options, size, side_runs)
 
 
-def report_of(options: Options, size: Size, heard: Mapping[str, Heard]) -> Report:
+def report_of(options: Options, size: Size, side_runs: Mapping[str, SideRun]) -> Report:
     """Return the report of the sides."""
-    runs: dict[str, dict[str, Any]] = {side: dict(heard[side].run) for side in options.sides()}
-    if FREED in heard:
-        runs[WITHOUT]["freed_at_dispatch"] = heard[FREED].run
+    runs: dict[str, dict[str, Any]] = {side: dict(side_runs[side].run) for side in options.sides()}
+    if FREED in side_runs:
+        runs[WITHOUT]["freed_at_dispatch"] = side_runs[FREED].run
     return Report(
         experiment="audio",
         question=QUESTION,
@@ -193,23 +193,23 @@ def report_of(options: Options, size: Size, heard: Mapping[str, Heard]) -> Repor
             audio_bytes=size.audio_bytes,
             crashes_per_node_h=size.crashes_per_node_h,
         ),
-        lines=_lines(size, heard),
+        lines=_lines(size, side_runs),
         variants=runs,
         variant=options.variant,
-        unproven=missing_evidence(heard[WITH].run) if WITH in heard else (),
+        unproven=missing_evidence(side_runs[WITH].run) if WITH in side_runs else (),
         notes=[
             f"Audio kept until the sweep: predicted {size.kept / 1e6:,.1f} MB just before one = rate x (retention + "
             "interval) x bytes a job.",
             "Bytes are counted from the jobs in the table; each job has a separate copy of its audio.",
-            *(f"Checker, {side}: {line}" for side, found in heard.items() for line in found.broken),
+            *(f"Checker, {side}: {line}" for side, found in side_runs.items() for line in found.broken),
         ],
-        pictures=[partial(_picture, size, heard)],
+        pictures=[partial(_picture, size, side_runs)],
     )
 
 
-def _lines(size: Size, heard: Mapping[str, Heard]) -> list[Line]:
+def _lines(size: Size, side_runs: Mapping[str, SideRun]) -> list[Line]:
     def of(side: str, figure: str) -> Figure:
-        return _FIGURES[figure](heard[side]) if side in heard else None
+        return _FIGURES[figure](side_runs[side]) if side in side_runs else None
 
     limit_mb = f"<= {size.limit / 1e6:.4g}"
     kept_mb = f"{0.8 * size.kept / 1e6:.4g} .. {1.2 * size.kept / 1e6:.4g}"
@@ -241,7 +241,7 @@ def _lines(size: Size, heard: Mapping[str, Heard]) -> list[Line]:
     ]
 
 
-_FIGURES: dict[str, Callable[[Heard], Figure]] = {
+_FIGURES: dict[str, Callable[[SideRun], Figure]] = {
     "most": lambda found: max(found.bytes) / 1e6,
     "end": lambda found: found.bytes[-1],
     "redispatches": lambda found: found.redispatches,
@@ -251,7 +251,7 @@ _FIGURES: dict[str, Callable[[Heard], Figure]] = {
 }
 
 
-def _picture(size: Size, heard: Mapping[str, Heard]) -> Picture:
+def _picture(size: Size, side_runs: Mapping[str, SideRun]) -> Picture:
     drawn = [
         Curve(
             {WITHOUT: "without: kept until the sweep", FREED: "without: freed at dispatch", WITH: "with"}[side],
@@ -260,7 +260,7 @@ def _picture(size: Size, heard: Mapping[str, Heard]) -> Picture:
             side.split(",")[0],
             "dotted" if side == FREED else "line",
         )
-        for side, found in heard.items()
+        for side, found in side_runs.items()
     ]
     end = max(max(curve.x) for curve in drawn)
     drawn.append(

@@ -113,7 +113,8 @@ def results_go_in_order(stage: Stage) -> Figures:
             world.run(for_s=0.5)
     world.run(for_s=60)
     in_order = sum(
-        session.out == [job.job_id for job in told] for session, told in zip(sessions[::2], jobs[::2], strict=True)
+        session.out == [job.job_id for job in submitted]
+        for session, submitted in zip(sessions[::2], jobs[::2], strict=True)
     )
     figures: Figures = {
         "stuck": sum(len(session.order) for session in sessions),

@@ -165,11 +165,13 @@ def _planted(size: Size, results: Mapping[str, Any], notes: list[str], runs: dic
     planted: dict[float, AllocatedSeries] = {leak: results[f"planted {leak:g}"] for leak in size.planted}
     trends = {leak: _trend(size, found) for leak, found in planted.items()}
     smallest = smallest_leak(trends)
-    told = "; ".join(
+    measured = "; ".join(
         f"{leak:g} B per job: {trend.verdict.value}, measured {shown(a_job(planted[leak], trend))} B"
         for leak, trend in sorted(trends.items())
     )
-    notes.append(f"Planted in production's table: {told}. Growth up to {size.limit_bytes:g} B per job counts as none.")
+    notes.append(
+        f"Planted in production's table: {measured}. Growth up to {size.limit_bytes:g} B per job counts as none."
+    )
     runs[WITH]["planted"] = {f"{leak:g}": asdict(trend) for leak, trend in trends.items()}
     figure = NAN if smallest is None else smallest
     limit = f"<= {max(size.planted):g}"

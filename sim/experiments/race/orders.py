@@ -88,30 +88,30 @@ def picture(results: Mapping[str, Figures]) -> Picture:
 def answer(results: Mapping[str, Figures]) -> Sequence[str]:
     """Return the answer to the brief, 2.3, from the results that were measured."""
     without, with_, hop = (results.get(name, {}) for name in ("R1 without", "R1 with", "R1hop with"))
-    said = []
+    sentences = []
     if without:
-        said.append(
+        sentences.append(
             f"The brief, 2.3: did the race exist? In {without['interleavings']:,} interleavings of the old steps "
             f"{without['failed']:.1f} % lose the job, {without['timed_out']:.2g} % send it to the dying node, "
             f"{without['parked']:.1f} % park it (search complete: {without['is_whole']}; {without['runs']:,} runs)."
         )
     if "bare_orders" in without:
-        said.append(
+        sentences.append(
             f"The seven plain steps have {without['bare_orders']} orders, {DRAWS} draws each: "
             f"{without['bare_fine']:.1f} % are fine, {without['bare_failed']:.1f} % lose the job, "
             f"{without['bare_timed_out']:.1f} % send it to the dying node, {without['bare_parked']:.1f} % park it. "
             "Shares depend on the other possible events; the four outcomes do not."
         )
     if with_:
-        said.append(
+        sentences.append(
             f"Is it gone? {with_['once']:g} % of production's {with_['interleavings']:,} interleavings end in exactly "
             f"one completion (search complete: {with_['is_whole']}; {with_['runs']:,} runs)."
         )
     if hop:
-        said.append(
+        sentences.append(
             f"With one message arriving between two turns of the event loop: {hop['interleavings']:,} interleavings."
         )
-    return said
+    return sentences
 
 
 def _number(figures: Figures, name: str) -> float | None:

@@ -99,7 +99,7 @@ class _Deliveries(Watcher):
         self.lost = self.double = self.late = 0
         self._world = world
         self._is_right = False
-        self._told: dict[str, None] = {}
+        self._delivered: dict[str, None] = {}
 
     def result_arrives(self, node: Node, result: NodeResult) -> None:
         job = node.reservations.get(result.job_id)
@@ -110,8 +110,8 @@ class _Deliveries(Watcher):
         self.lost += self._is_right and result.job_id in node.reservations
 
     def job_ended(self, job: Job) -> None:
-        self.double += job.job_id in self._told
-        self._told[job.job_id] = None
+        self.double += job.job_id in self._delivered
+        self._delivered[job.job_id] = None
 
 
 def late_results_come_first(stage: Stage) -> Figures:

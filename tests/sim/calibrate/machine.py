@@ -38,7 +38,7 @@ class _Records(Watcher):
     def work_started(self, worker: SimNode, work: Work) -> None:
         self._begun[work.request.request_id] = (work.started_at, work.ends_at)
 
-    def request_told(self, request: Request, state: str) -> None:
+    def request_ended(self, request: Request, state: str) -> None:
         started_s, ended_s = self._begun[request.request_id]
         made_s = request.made_at
         taken_s = request.submitted_at + LINK_MS / 1000

@@ -46,5 +46,5 @@ export function byId(id) {
 
 /** Tell people who listen instead of look. */
 export function say(text) {
-  byId("said").textContent = text;
+  byId("status").textContent = text;
 }

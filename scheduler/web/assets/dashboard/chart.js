@@ -158,7 +158,7 @@ export class Chart {
     if (!this.y) return;
     const point = this.#nearest(this.chosen ?? this.now);
     const ago = point ? this.now - point.second : 0;
-    const told = this.series.map((one, i) => {
+    const readings = this.series.map((one, i) => {
       const value = point?.values[i] ?? null;
       setText(this.values[i], value === null ? "–" : this.show(value));
       const isShown = this.chosen !== null && value !== null;
@@ -182,7 +182,7 @@ export class Chart {
     if (isChosen || document.activeElement !== this.plot) {
       setAttribute(this.plot, "aria-valuenow", -ago);
       const when = ago > 0 ? `${duration(ago * 1000)} ago` : "now";
-      setAttribute(this.plot, "aria-valuetext", point ? `${when}: ${told.join(", ")}` : "no figures yet");
+      setAttribute(this.plot, "aria-valuetext", point ? `${when}: ${readings.join(", ")}` : "no figures yet");
     }
   }
 

@@ -50,9 +50,9 @@ function knownPhases(job, endMs) {
 /** Return the steps of its life: [{afterMs, text, detail, style}]. */
 export function steps(job, why) {
   if (!why.followed) return knownSteps(job);
-  const told = why.decisions.map((decision) => ({ afterMs: decision.at_ms - job.submitted_ms, ...tell(decision) }));
-  if (why.dropped) told.unshift({ afterMs: null, text: `${plural(why.dropped, "older step")} not kept`, style: "muted" });
-  return told;
+  const steps = why.decisions.map((decision) => ({ afterMs: decision.at_ms - job.submitted_ms, ...tell(decision) }));
+  if (why.dropped) steps.unshift({ afterMs: null, text: `${plural(why.dropped, "older step")} not kept`, style: "muted" });
+  return steps;
 }
 
 function knownSteps(job) {
@@ -68,12 +68,12 @@ function knownSteps(job) {
 }
 
 function tell(decision) {
-  const { what, attempt, node_id: node, reason, detail: said = "", pause_ms: pauseMs = 0 } = decision;
+  const { what, attempt, node_id: node, reason, detail: text = "", pause_ms: pauseMs = 0 } = decision;
   if (what === "submitted") return { text: "Submitted", style: "" };
   if (what === "dispatched") return { text: `Sent to ${node}`, detail: `attempt ${attempt}`, style: "" };
-  if (what === "redispatched") return { text: `Taken back from ${node}`, detail: `attempt ${attempt}: ${said || words(reason)}${pauseMs ? `; queued again after ${pauseMs} ms` : ""}`, style: "lost" };
+  if (what === "redispatched") return { text: `Taken back from ${node}`, detail: `attempt ${attempt}: ${text || words(reason)}${pauseMs ? `; queued again after ${pauseMs} ms` : ""}`, style: "lost" };
   if (what === "stale") return { text: `Allocation of ${node} handed back`, detail: "it is not connected here", style: "lost" };
-  if (what === "ended") return { text: ended(reason), detail: [node && `on ${node}`, said].filter(Boolean).join(": "), style: reason === "completed" ? "completed" : "failed" };
+  if (what === "ended") return { text: ended(reason), detail: [node && `on ${node}`, text].filter(Boolean).join(": "), style: reason === "completed" ? "completed" : "failed" };
   return look(decision);
 }
 

@@ -111,7 +111,7 @@ function output(value) {
   const isPlain = pairs.length > 0 && pairs.length <= FACTS_MAX && pairs.every(([, one]) => Object(one) !== one);
   const json = JSON.stringify(value, null, 2);
   return [
-    text !== null && h("blockquote", { class: "said", text: shortened(text) || "(no words)" }),
+    text !== null && h("blockquote", { class: "output-text", text: shortened(text) || "(no words)" }),
     isPlain && facts(pairs.map(([name, one]) => named(name, one))),
     typeof value !== "string" &&
       h(

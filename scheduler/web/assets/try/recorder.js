@@ -41,7 +41,7 @@ export class Recorder {
       throw new NoMicrophone(HINTS[error.name] ?? `The microphone can't be opened: ${error.message}`);
     }
     this.node = new AudioWorkletNode(this.context, "listener");
-    this.node.port.onmessage = ({ data }) => this.#hear(data);
+    this.node.port.onmessage = ({ data }) => this.#receive(data);
     this.context.createMediaStreamSource(this.stream).connect(this.node);
     this.node.connect(this.context.destination); // it is silent; what leads nowhere is not run
     for (const track of this.stream.getTracks()) track.addEventListener("ended", onEnd);
@@ -64,7 +64,7 @@ export class Recorder {
     this.#release();
   }
 
-  #hear(piece) {
+  #receive(piece) {
     if (piece === null) {
       this.wholeIsThere();
       return;

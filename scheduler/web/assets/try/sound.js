@@ -65,7 +65,7 @@ export class SoundPanel {
   async #record() {
     const turn = this.#begin();
     const maxS = this.#secondsMax();
-    const recorder = new Recorder((peak, seconds) => this.#hear(recorder, peak, seconds, maxS));
+    const recorder = new Recorder((peak, seconds) => this.#meter(recorder, peak, seconds, maxS));
     byId("record").disabled = true;
     try {
       await recorder.start(() => this.#stop());
@@ -90,7 +90,7 @@ export class SoundPanel {
     say("Recording");
   }
 
-  #hear(recorder, peak, seconds, maxS) {
+  #meter(recorder, peak, seconds, maxS) {
     if (this.recorder !== recorder) return;
     this.loudest = Math.max(this.loudest, peak);
     setText(byId("clock"), seconds.toFixed(1));
