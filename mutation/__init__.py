@@ -1,1 +1,1 @@
-"""Mutation testing: small bugs are planted, one at a time, and the tests must notice (`make mutants`)."""
+"""Mutation testing: small bugs are planted one at a time, and the tests must notice them (`make mutants`)."""

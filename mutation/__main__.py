@@ -45,7 +45,7 @@ def main(
     only: str,
     report: Path,
 ) -> None:
-    """Exit code 0: at least 95 % were killed; 1: fewer; 3: the tests fail without a mutant."""
+    """Exit code 0: at least 95 % were killed; 1: fewer; 3: tests fail without a mutant."""
     started = time.monotonic()
     code = 3
 

@@ -24,7 +24,7 @@ NOTICED = (1, None)
 
 
 class Bug(NamedTuple):
-    """`before`, which is once in `path`, becomes `after`; `test` must fail."""
+    """`before`, which occurs once in `path`, becomes `after`; `test` must fail."""
 
     name: str
     path: str
@@ -52,7 +52,7 @@ def read_bugs(file: Path = FILE) -> list[Bug]:
 
 
 def main() -> None:
-    """Print each bug with what its test said."""
+    """Print each bug with the outcome of its test."""
     bugs, missed = read_bugs(), ["the tests fail without a bug"]
 
     def work(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Which test runs which lines and scripts, and how long it takes: one run of all tests without a mutant."""
+"""Records which test runs which lines and scripts, and how long it takes, in one run of all tests without a mutant."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Test(NamedTuple):
     seconds: float
     """The processor time that it needs."""
     lasts_s: float
-    """What it took by the clock."""
+    """Its duration by the clock."""
     lines: frozenset[str]
     scripts: frozenset[str]
 
     def reaches(self, mutant: Mutant, scripts: frozenset[str]) -> bool:
-        """Whether it runs the changed line of `mutant`, or one of `scripts`, into which its file goes."""
+        """True when it runs the changed line of `mutant`, or a script that includes its file."""
         if mutant.path.startswith(LUA_FOLDER):
             return not self.scripts.isdisjoint(scripts)
         return f"{mutant.path}:{mutant.line}" in self.lines
 
 
 class Watcher:
-    """A pytest plugin that notes what each test runs, between `begin` and `write`."""
+    """A pytest plugin that records what each test runs, between `begin` and `write`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -49,7 +49,7 @@ class Watcher:
         self._passed = False
 
     def begin(self) -> None:
-        """Trace from now on."""
+        """Start tracing."""
         memory = importlib.import_module("voxpool.scheduler.stores.memory")
         run_now = memory.MemoryStore.run_now
         scripts = self._scripts
@@ -80,7 +80,7 @@ class Watcher:
         self._passed = self._passed and report.passed
 
     def write(self, file: Path) -> None:
-        """Write what was noted to `file`."""
+        """Write the records to `file`."""
         self._coverage.stop()
         data = self._coverage.get_data()
         lines: dict[str, list[str]] = {}
@@ -98,7 +98,7 @@ def _processor_s() -> float:
 
 
 def read_baseline(file: Path) -> tuple[list[Test], list[str]]:
-    """Return what a Watcher wrote: the tests that pass, and the names of those that fail."""
+    """Return the records of a Watcher: the tests that pass, and the names of those that fail."""
     baseline = json.loads(file.read_text())
     tests = [
         Test(test["name"], test["seconds"], test["lasts_s"], frozenset(test["lines"]), frozenset(test["scripts"]))

@@ -1,8 +1,7 @@
 """Mutants of the scripts of lua/: a token or a statement changed, one at a time.
 
-Left out are texts that LuaJIT doesn't compile, those that name a variable which isn't there (no local: the sandbox of a
-script ends it at once), and changes of the name of a Redis command: each of these dies in the first test, whatever the
-tests are worth.
+Left out are texts that LuaJIT does not compile, texts with an unknown variable (the sandbox of a script rejects it at
+once), and changed names of Redis commands: the first test kills each of these, however weak the tests are.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def _others(token: Token, before: str, is_command: bool) -> Iterator[tuple[str, 
 
 
 def _removed_statements(text: str) -> Iterator[tuple[str, str]]:
-    """Drop each line that is a whole statement: a call, an assignment to what exists, an `if … end`."""
+    """Drop each line that is a complete statement: a call, an assignment to an existing variable, an `if … end`."""
     lines = text.split("\n")
     for i, line in enumerate(lines):
         bare = line.split(" -- ")[0].rstrip()
@@ -94,7 +93,7 @@ def _removed_statements(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _turned_conditions(text: str) -> Iterator[tuple[str, str]]:
-    """Swap the branches: a condition becomes its opposite, unless another mutant is just that."""
+    """Swap the branches: a condition becomes its opposite, unless another mutant does the same."""
     for match in _CONDITION.finditer(text):
         word, condition, then = match.groups()
         in_comment = text.rfind("--", text.rfind("\n", 0, match.start()) + 1, match.start()) >= 0
@@ -103,7 +102,7 @@ def _turned_conditions(text: str) -> Iterator[tuple[str, str]]:
 
 
 class _Compiler:
-    """Says whether LuaJIT takes a mutated file, alone, with what every script can see before it."""
+    """Checks that LuaJIT compiles a mutated file alone, with the names that every script can use."""
 
     def __init__(self, root: Path) -> None:
         folder = root / LUA_FOLDER

@@ -1,4 +1,4 @@
-"""Cuts Lua into tokens, as far as the scripts of lua/ need it: no long strings, no block comments."""
+"""Splits Lua into tokens, as far as the scripts of lua/ need it: no long strings, no block comments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Token(NamedTuple):
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Yield the tokens of `text` without comments and space. Raises ValueError where it knows none."""
+    """Yield the tokens of `text` without comments and space. Raises ValueError at an unknown token."""
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)

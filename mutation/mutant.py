@@ -1,4 +1,4 @@
-"""What a mutant is, and which files get them."""
+"""Mutants, and the files that get them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCOPE = (
     *(f"scheduler/sdk/wire/{name}.py" for name in ("acknowledgements", "backoff", "connection", "session")),
     LUA_FOLDER,
 )
-"""Files and folders that get mutants: what decides about jobs, nodes and results."""
+"""Files and folders that get mutants: the code that decides about jobs, nodes and results."""
 
 
 def files_in_scope(root: Path) -> list[str]:
@@ -37,13 +37,13 @@ class Mutant(NamedTuple):
     line: int
     kind: str
     before: str
-    """The changed lines as they were, without the space around them."""
+    """The original changed lines, without surrounding space."""
     after: str
     source: str
 
     @property
     def name(self) -> str:
-        """One line that says what was planted where."""
+        """Describe the planted bug and its place in one line."""
         return f"{self.path}:{self.line} {self.kind}: {self.before} -> {self.after}"
 
 
@@ -52,11 +52,11 @@ class Candidate(NamedTuple):
 
     path: str
     place: str
-    """Names the change within its file; a change elsewhere in the file leaves it as it is where that is possible."""
+    """Names the change within its file; where possible, changes elsewhere in the file do not affect it."""
     make: Callable[[], Mutant | None]
 
     def rank(self, seed: int) -> str:
-        """A random number by which candidates are drawn. It depends on nothing but the candidate and `seed`."""
+        """Return a random number by which candidates are drawn. It depends only on the candidate and `seed`."""
         return hashlib.blake2b(f"{seed} {self.path} {self.place}".encode(), digest_size=8).hexdigest()
 
 

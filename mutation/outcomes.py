@@ -1,4 +1,4 @@
-"""The killed mutants of earlier runs, one JSON line each: what a test has noticed once is not tried again."""
+"""The killed mutants of earlier runs, one JSON line each: a mutant that was killed once is not tried again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mutation.trial import Fate, Outcome
 
 
 class Outcomes:
-    """Keeps outcomes in `file`; without one it knows nothing and keeps nothing."""
+    """Stores outcomes in `file`; without a file it stores nothing."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -18,7 +18,7 @@ class Outcomes:
         self._killed = {row["name"]: row for row in map(json.loads, lines)}
 
     def of(self, mutant: Mutant) -> Outcome | None:
-        """Return what became of `mutant` when a test noticed it."""
+        """Return the outcome of `mutant` when a test killed it."""
         row = self._killed.get(mutant.name)
         return None if row is None else Outcome(mutant, Fate(row["fate"]), row["killer"], row["seconds"])
 

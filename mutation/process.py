@@ -17,9 +17,9 @@ from typing import NamedTuple
 import pytest
 
 MEMORY_MAX = 6 * 2**30
-"""Bytes of address space of a child: a mutant that fills the memory ends early."""
+"""Limit of a child's address space in bytes: a mutant that fills the memory ends early."""
 UNPREPARED = 4
-"""The exit code of a child that could not be prepared."""
+"""The exit code of a child whose preparation failed."""
 OPTIONS = (
     *("-q", "-s", "--no-header", "--tb=short", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:randomly"),
     *("--hypothesis-seed=0", "-o", "timeout=0", "-m", "not alone and not large"),
@@ -27,7 +27,7 @@ OPTIONS = (
 
 
 class Ended(NamedTuple):
-    """How a child ended: its exit code (0: all passed, 1: a test failed, None: its time ran out), and its last test."""
+    """The end of a child: its exit code (0: all passed, 1: a test failed, None: timed out), and its last test."""
 
     code: int | None
     last: str
@@ -48,24 +48,24 @@ class Session:
 
     @property
     def tests(self) -> list[str]:
-        """The names of all tests."""
+        """Return the names of all tests."""
         return [item.nodeid for item in self._session.items]
 
     @property
     def output(self) -> str:
-        """The last part of what the last child has printed."""
+        """Return the last part of the last child's output."""
         return self._log.read_text(errors="replace")[-3000:]
 
     def run(self, names: Sequence[str], allowed_s: Mapping[str, float], prepare: Callable[[], bool]) -> Ended:
         """Fork, and if `prepare` returns True, run the tests `names` in this order to the first that fails.
 
-        Each of them may take `allowed_s`.
+        Each test may take `allowed_s`.
         """
         items = {item.nodeid: item for item in self._session.items}
         return self.fork(lambda out: self._run_items([items[name] for name in names], prepare, out), allowed_s)
 
     def fork(self, work: Callable[[int], int], allowed_s: Mapping[str, float]) -> Ended:
-        """Run `work` in a child; it writes the name of each test that begins to the file number that it gets."""
+        """Run `work` in a child; it writes the name of each test that begins to the file descriptor that it gets."""
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
@@ -89,13 +89,13 @@ class Session:
         last, timed_out = _follow(reader, allowed_s)
         os.close(reader)
         ended, status = os.waitpid(child, os.WNOHANG)
-        timed_out = timed_out and not ended  # else something that it started keeps the pipe open
+        timed_out = timed_out and not ended  # otherwise a process that it started keeps the pipe open
         if timed_out:
             os.killpg(child, signal.SIGKILL)
         if not ended:
             _, status = os.waitpid(child, 0)
         with suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)  # what the tests have started and left
+            os.killpg(child, signal.SIGKILL)  # processes that the tests left behind
         return Ended(None if timed_out else os.waitstatus_to_exitcode(status), last)
 
     def _run_items(self, items: Sequence[pytest.Item], prepare: Callable[[], bool], out: int) -> int:
@@ -109,14 +109,14 @@ class Session:
         return 0
 
     def run_all(self, out: int) -> None:
-        """Run all tests in this process, whether they fail or not."""
+        """Run all tests in this process, also after failures."""
         items = self._session.items
         for item, following in zip(items, [*items[1:], None], strict=True):
             os.write(out, f"{item.nodeid}\n".encode())
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
 
     def register(self, plugin: object) -> None:
-        """Let `plugin` see what the tests of this process do."""
+        """Register `plugin` for the tests of this process."""
         self._session.config.pluginmanager.register(plugin)
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/reports/mutation.md: the figures, and each survivor with why."""
+"""Writes docs/reports/mutation.md: the figures, and each survivor with its reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KILLED_MIN = 0.95
 
 
 class Sample(NamedTuple):
-    """What was drawn from how many, and what it took."""
+    """The drawn sample, the number of candidates, and the time."""
 
     pool: int
     seed: int

@@ -11,7 +11,7 @@ from mutation.mutant import Mutant, files_in_scope
 
 
 class Sandbox:
-    """The copy. No byte code is written in it, so that a changed file is read anew by every process."""
+    """The copy. No byte code is written in it, so that every process reads a changed file anew."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root = folder
@@ -33,7 +33,7 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to find this copy before any installed one."""
+        """Return the environment in which a process finds this copy before any installed one."""
         return {
             **os.environ,
             "PYTHONPATH": str(self.root),
@@ -47,9 +47,9 @@ class Sandbox:
         (self.root / mutant.path).write_text(mutant.source, encoding="utf-8")
 
     def heal(self, mutant: Mutant) -> None:
-        """Write the file of `mutant` as it was."""
+        """Restore the file of `mutant`."""
         (self.root / mutant.path).write_text(self.healthy(mutant), encoding="utf-8")
 
     def healthy(self, mutant: Mutant) -> str:
-        """Return the text of the file of `mutant` as it was."""
+        """Return the original text of the file of `mutant`."""
         return self._texts[mutant.path]

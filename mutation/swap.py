@@ -1,4 +1,4 @@
-"""Plants a mutant in a running process: its functions get the changed code, without another import."""
+"""Plants a mutant in a running process: its function gets the changed code, without another import."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NotSwappable(Exception):
 def swap(mutant: Mutant, healthy: str) -> None:
     """Give the changed function of the imported module the code and the defaults of `mutant`. Raises NotSwappable.
 
-    `healthy` is the text of the file without it.
+    `healthy` is the original text of the file.
     """
     name = f"{PACKAGE}.{mutant.path.removesuffix('.py').replace('/', '.')}"
     module = importlib.import_module(name)
@@ -57,7 +57,7 @@ def function_at(source: str, line: int) -> list[str]:
 
 
 def _function(module: types.ModuleType, path: list[str]) -> types.FunctionType:
-    """Return the plain function behind what decorators have made of it."""
+    """Return the plain function behind its decorators."""
     found: Any = module
     for name in path:
         found = vars(found)[name]

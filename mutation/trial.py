@@ -1,4 +1,4 @@
-"""Tries mutants: which tests, in which order, and what became of each mutant."""
+"""Tries mutants: selects and orders the tests, and records the outcome of each mutant."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ FILES = {
     ),
 }
 TESTS = ("tests/lua", *(f"{folder}/test_{name}.py" for folder, names in FILES.items() for name in names))
-"""The tests that are tried: those about the code of SCOPE that need no processes of their own and take no minutes."""
+"""The tests that are tried: tests of the code in SCOPE that need no processes of their own and take no minutes."""
 FAILING_MAX = 12
-"""Tests that may fail without a mutant, and are then left out."""
+"""Tests that may fail without a mutant, and are left out then."""
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 _INCLUDE = re.compile(r'^--- @include "(\w+)"$', re.MULTILINE)
 
 
 class Fate(StrEnum):
-    """What became of a mutant."""
+    """What happened to a mutant."""
 
     KILLED = "killed"
     STUCK = "killed: a test took more than ten times as long"
@@ -53,7 +53,7 @@ class Fate(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """The fate of a mutant, the test that noticed it, and what that took."""
+    """The fate of a mutant, the test that killed it, and the time that it took."""
 
     mutant: Mutant
     fate: Fate
@@ -62,24 +62,24 @@ class Outcome(NamedTuple):
 
     @property
     def killed(self) -> bool:
-        """Whether the tests noticed it."""
+        """True when a test failed."""
         return self.fate in (Fate.KILLED, Fate.STUCK)
 
     def doubted(self) -> Outcome:
-        """The same without the word of its killer."""
+        """Return the same without the word of its killer."""
         return self._replace(fate=Fate.DOUBTFUL)
 
 
 class BaselineFailed(Exception):
-    """The tests fail without any mutant: nothing can be learnt from them."""
+    """The tests fail without any mutant, so a run proves nothing."""
 
 
 class RunFailed(Exception):
-    """The tests of a mutant did not begin, which is no verdict."""
+    """The tests of a mutant did not start, which is no verdict."""
 
 
 class Trial:
-    """Tries one mutant after the other in `sandbox`. Tests that killed before come first, then the quick ones."""
+    """Tries one mutant after the other in `sandbox`. Tests that killed before come first, then the fast ones."""
 
     def __init__(self, sandbox: Sandbox, session: Session, budget_s: float, baseline: Path) -> None:
         self._sandbox = sandbox
@@ -124,12 +124,12 @@ class Trial:
         return Outcome(mutant, fate, "" if fate == Fate.SURVIVED else ended.last, time.monotonic() - started)
 
     def count(self, outcome: Outcome) -> None:
-        """Let the test that noticed a mutant come earlier for the next ones."""
+        """Make the test that killed a mutant come earlier for the next ones."""
         if outcome.killed:
             self._kills[outcome.killer] += 1
 
     def failing_killers(self) -> list[str]:
-        """Run the tests that killed without a mutant, and return those that fail now: what they killed may live."""
+        """Run the tests that killed without a mutant, and return those that fail now: their mutants may live."""
         killers = [test for test in self.tests if self._kills[test.name]]
         failing = []
         while killers:
@@ -153,7 +153,7 @@ class Trial:
         return ended
 
     def _plant(self, mutant: Mutant) -> bool:
-        """Plant `mutant` in this process, whose tree has it; return whether that is possible."""
+        """Plant `mutant` in this process, whose tree has it; return True when that is possible."""
         if mutant.path.startswith(f"{LUA_FOLDER}/"):
             importlib.import_module("voxpool.scheduler.stores.script_sources").load_sources.cache_clear()
             return True
@@ -177,11 +177,11 @@ class Trial:
         return Ended(min(done.returncode, 1), failed[0] if failed else tests[0].name)
 
     def _tests_for(self, mutant: Mutant) -> Sequence[Test]:
-        """The tests that reach `mutant`, the promising ones first, as many as the budget of seconds holds."""
+        """Return the tests that reach `mutant`, the promising ones first, within the budget of seconds."""
         name = mutant.path.removeprefix(f"{LUA_FOLDER}/").removesuffix(".lua")
         scripts = self._scripts.get(name, frozenset())
         reaching = [test for test in self.tests if test.reaches(mutant, scripts)]
-        if not reaching:  # what runs at the import, or a line of a statement that began above it
+        if not reaching:  # code that runs at the import, or a line of a statement that began above it
             reaching = [test for test in self.tests if any(line.startswith(mutant.path) for line in test.lines)]
         reaching.sort(key=lambda test: ((test.seconds + 0.02) / (1 + self._kills[test.name]), test.name))
         chosen: list[Test] = []
@@ -195,7 +195,7 @@ class Trial:
 
 
 def _scripts_with(root: Path) -> dict[str, frozenset[str]]:
-    """File of lua/ (without its ending) -> the scripts that it is part of."""
+    """Return file of lua/ (without its ending) -> the scripts that include it."""
     parts: dict[str, set[str]] = {}
     for path in sorted((root / LUA_FOLDER).glob("[!_]*.lua")):
         for name in (path.stem, *_INCLUDE.findall(path.read_text(encoding="utf-8"))):

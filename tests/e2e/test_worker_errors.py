@@ -117,10 +117,10 @@ async def test_a_retryable_error_is_retried_after_a_pause(lone: Scheduler) -> No
     def fail(message: object) -> None:
         if isinstance(message, Assign):
             at_s.append(time.monotonic())
-            node.say(NodeResult(message.job_id, message.attempt, error=WorkError("engine_error", True)))
+            node.send_message(NodeResult(message.job_id, message.attempt, error=WorkError("engine_error", True)))
 
     node = await bare_peer.node(lone.port, fail)
-    node.say(Register("n1", "p1", [PAIR], 1, []))
+    node.send_message(Register("n1", "p1", [PAIR], 1, []))
     await until(lambda: lone.node_ids() == ["n1"])
     job = await asyncio.to_thread(submit, lone)
     await until(lambda: len(at_s) >= 3)
@@ -134,7 +134,7 @@ async def test_a_node_that_never_answers_rests(folder: Path) -> None:
     scheduler = Scheduler(folder, "memory", "--dispatch-timeout-s", "0.2", "--rest-after-failures", "2")
     try:
         node = await bare_peer.node(scheduler.port)
-        node.say(Register("silent", "p1", [PAIR], 4, []))
+        node.send_message(Register("silent", "p1", [PAIR], 4, []))
         await until(lambda: scheduler.node_ids() == ["silent"])
         jobs = [await asyncio.to_thread(submit, scheduler) for _ in range(2)]
 
@@ -193,7 +193,7 @@ def test_a_body_without_memory_for_it_is_rejected_temporarily(folder: Path) -> N
 async def test_the_decisions_of_a_failed_job_are_kept_without_why(lone: Scheduler) -> None:
     """R-12."""
     node = await bare_peer.node(lone.port)
-    node.say(Register("silent", "p1", [PAIR], 1, []))
+    node.send_message(Register("silent", "p1", [PAIR], 1, []))
     await until(lambda: lone.node_ids() == ["silent"])
     job = await asyncio.to_thread(submit, lone, wait_s="15", timeout_ms="300")
     assert (job["state"], job["error"]) == ("failed", "expired")

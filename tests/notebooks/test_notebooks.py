@@ -77,7 +77,7 @@ def small_calibration() -> Report:
 
 
 def silent(_: float) -> None:
-    """Nobody looks at the progress."""
+    """The progress is not shown."""
 
 
 SMALL_REPORTS: dict[str, Callable[[], Report]] = {

@@ -1,4 +1,4 @@
-"""A swarm at a small size: what is drawn, what is found, what is kept, and that every seed can be played again."""
+"""A swarm at a small size: drawn options, findings, stored cases, and that every seed can be played again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from voxpool.sim.swarm.one_seed import SeedResult, play_seed
 from voxpool.sim.swarm.swarm_report import soak_seeds
 
 
-def test_every_option_comes_from_the_seed_and_every_drawn_scenario_is_one_that_a_file_could_hold() -> None:
+def test_every_option_comes_from_the_seed_and_every_drawn_scenario_is_valid() -> None:
     for size in (SMALL, LARGE):
         for seed in range(1, 30):
             drawn = draw_scenario(seed, size)
@@ -46,14 +46,14 @@ def test_a_small_swarm_breaks_nothing() -> None:
 @pytest.mark.parametrize(
     "seed",
     [
-        3,  # a request comes again after its first job was forgotten
+        3,  # a request was repeated after its first job was forgotten
         37,  # a lease was judged by a clock that was ahead
-        181,  # a call of a scheduler that had died came after those of the next one
+        181,  # a call of a dead scheduler came after those of the next one
         185,  # a rest of a fraction of a millisecond
-        656,  # a register went on after its connection had closed and its scheduler had died
+        656,  # a register continued after its connection had closed and its scheduler had died
     ],
 )
-def test_what_a_swarm_has_found_once_is_mended(seed: int) -> None:
+def test_earlier_findings_of_the_swarm_stay_fixed(seed: int) -> None:
     assert play_seed(seed).broken == []
 
 
@@ -63,8 +63,8 @@ def test_a_swarm_in_which_no_job_completes_is_unclear() -> None:
     assert "no job completed in any seed" in report.meaning
 
 
-def test_deadlines_that_were_replaced_may_name_nodes_that_have_gone() -> None:
-    """Seed 62 of the large swarm: the heap drops them when their time comes, and the checker counted their pairs."""
+def test_replaced_deadlines_may_name_nodes_that_have_left() -> None:
+    """Seed 62 of the large swarm: the heap drops them when they are due, and the checker counted their pairs."""
     assert play_seed(62, "large").broken == []
 
 
@@ -79,11 +79,11 @@ def test_seeds_of_the_large_swarm_have_one_trace_hash_in_other_processes_with_ot
     assert differing(here, {**here, 3: "another"}) == [3]
 
 
-def test_a_process_that_gives_no_hash_is_a_difference() -> None:
+def test_a_process_without_a_hash_is_a_difference() -> None:
     assert hashes_elsewhere([1], "no such size", 1) == {1: ""}
 
 
-def test_a_broken_run_is_kept_as_a_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_run_is_stored_as_a_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def play_with_a_bug(seed: int, *args: object) -> SeedResult:
         return play_seed(seed, variant=replaced(dispatcher=ReportsTwice))
 
@@ -100,7 +100,7 @@ def test_a_broken_run_is_kept_as_a_case(tmp_path: Path, monkeypatch: pytest.Monk
     assert "broken: every request ends exactly once" in read_json(folder / "found.json", Found).signs
 
 
-def test_a_swarm_keeps_and_shrinks_what_replay_can_play(tmp_path: Path) -> None:
+def test_a_swarm_stores_and_shrinks_replayable_cases(tmp_path: Path) -> None:
     result = play_seed(4)
     result.broken = ["no such checker: broken 1 times, first at 1 s: nothing"]
     folder = kept.keep(result, "small", "memory", tmp_path, is_shrunk=False)
@@ -113,7 +113,7 @@ def test_a_run_that_crashes_or_never_ends_is_a_finding() -> None:
     assert "never ended" in lost.broken[0] and "a job never ended" in lost.broken[-1] and "Traceback" in lost.error
 
 
-def test_a_run_that_stands_still_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_run_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     def for_ever(*args: object, **options: object) -> None:
         while True:
             pass

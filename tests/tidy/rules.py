@@ -46,14 +46,14 @@ REAL_CLOCK_AND_CHANCE: dict[str, str] = {
     "scheduler/sdk/wire/http_connections.py": "its sockets have real timeouts",
     "scheduler/chance.py": "it is the seed of a process that is not simulated",
 }
-# Where print() is the way out.
+# Where print() is the right output.
 PRINTS: dict[str, str] = {}
-# Where click.echo() is the way out: file -> why.
+# Where click.echo() is the right output: file -> why.
 ECHOES: dict[str, str] = {
     "leakgate/terminal.py": "it is the way out of all others",
     "leakgate/cli/watch.py": "it clears the line of its progress",
 }
-# Parts of the core that decide and never wait: no event loop in them.
+# Parts of the core that decide and never wait: they use no event loop.
 PURE = (
     *("core/jobs/job", "core/jobs/job_table", "core/jobs/waiting", "core/nodes/node"),
     *("core/admission/wait_times", "core/scripts", "core/why"),
@@ -86,7 +86,7 @@ def the_scheduler_does_not_print(tree: SourceTree) -> list[str]:
 
 
 def commands_escape_their_output(tree: SourceTree) -> list[str]:
-    """Foreign text may hold escape sequences of a terminal."""
+    """Foreign text may contain escape sequences of a terminal."""
     return _uses(
         tree,
         ("scheduler", "sim", "loadtest", "leakgate"),
@@ -96,7 +96,7 @@ def commands_escape_their_output(tree: SourceTree) -> list[str]:
 
 
 def waits_have_no_hidden_tasks(tree: SourceTree) -> list[str]:
-    """wait_for differs between Python versions and costs several bare awaits; as_completed iterates a set."""
+    """wait_for differs between Python versions and costs several awaits; as_completed iterates over a set."""
     instead = {
         "asyncio.wait_for": "asyncio.timeout(), or a deadline of scheduler/core/timeouts.py",
         "asyncio.as_completed": "asyncio.gather() or a queue",
@@ -126,7 +126,7 @@ def files_have_one_role(tree: SourceTree) -> list[str]:
 
 
 def nothing_names_a_package_index(tree: SourceTree) -> list[str]:
-    """Where packages come from is the machine's business: no host of an index, no option that sets one."""
+    """The source of packages is up to the machine: the tree names no host of an index, and no option that sets one."""
     dot = "."
     hosts = [
         dot.join(parts)
@@ -152,7 +152,7 @@ def nothing_names_a_package_index(tree: SourceTree) -> list[str]:
 
 
 def nothing_is_left_for_later(tree: SourceTree) -> list[str]:
-    """No note of unfinished work in the code: an issue is the place for it."""
+    """The code has no notes of unfinished work: they belong in an issue."""
     word = re.compile(r"(#|--|\"\"\")\s*(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
     return [
         f"{path}:{number}: {line.strip()}: finish it, or file an issue"
@@ -164,7 +164,7 @@ def nothing_is_left_for_later(tree: SourceTree) -> list[str]:
 
 
 def every_test_runs(tree: SourceTree) -> list[str]:
-    """A test that is skipped or may fail proves nothing; one that sleeps proves the speed of the machine."""
+    """A skipped or xfail test proves nothing; one that sleeps tests the speed of the machine."""
     instead = {
         "time.sleep": "wait for a condition with a deadline",
         "unittest.skip": "a set-up that provides what is missing",
@@ -193,7 +193,7 @@ def what_bandit_is_told_to_pass_over_has_a_reason(tree: SourceTree) -> list[str]
 
 
 def requirements_are_pinned(tree: SourceTree) -> list[str]:
-    """The locks have `name==version [; marker]` with hashes, and requirements.lock all that pyproject.toml asks for.
+    """The locks have `name==version [; marker]` with hashes, and requirements.lock has everything in pyproject.toml.
 
     With a hash for each requirement pip refuses a file that the release did not have when it was locked.
     """
@@ -212,7 +212,7 @@ def requirements_are_pinned(tree: SourceTree) -> list[str]:
     wanted = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
     for requirement in wanted:
         name = re.split(r"[\[<>=!~; ]", requirement)[0].lower()
-        if name != project.get("name") and name not in pinned:  # an extra may ask for other extras of the project
+        if name != project.get("name") and name not in pinned:  # an extra may include other extras of the project
             violations.append(f"requirements.lock: {name} is missing: run scripts/lock.sh")
     return violations
 
@@ -223,7 +223,7 @@ def _uses(
     replacement: Callable[[str, ast.Call | None], str | None],
     allowed: Mapping[str, str],
 ) -> list[str]:
-    """Each use of a name for which `replacement` answers, but for `allowed`; and rows of it without need."""
+    """Yield each use of a name that has a `replacement`, except the `allowed` ones; and unused rows of `allowed`."""
     violations = []
     needed: dict[str, bool] = {place: not (tree.root / place).exists() for place in allowed}
     for path in tree.files(*folders, suffix=".py"):

@@ -1,4 +1,4 @@
-"""What several tests of this folder use."""
+"""Fixtures of this folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voxpool.scheduler.sdk.wire.connection import Connection
 
 @pytest.fixture
 def scheduler(monkeypatch: pytest.MonkeyPatch) -> PlayedScheduler:
-    """The scheduler that the SDK of this test reaches, whatever URL it has."""
+    """The scheduler that the SDK of the test connects to, at any URL."""
     played = PlayedScheduler()
     monkeypatch.setattr(Connection, "open", played.open)
     return played

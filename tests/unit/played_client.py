@@ -17,7 +17,7 @@ PAIR = "zh:en"
 
 @asynccontextmanager
 async def client_of(**options: Any) -> AsyncIterator[Client]:
-    """A client that has begun to connect."""
+    """Return a client that has begun to connect."""
     async with Client("ws://127.0.0.1:1", random=random.Random(1), **options) as client:
         yield client
 
@@ -25,13 +25,13 @@ async def client_of(**options: Any) -> AsyncIterator[Client]:
 def asks(client: Client, *names: str) -> list[asyncio.Task[JobResult]]:
     """Submit requests of these names."""
     tasks = [asyncio.create_task(client.submit(b"audio", PAIR, request_id=name)) for name in names]
-    for task in tasks:  # a test need not look at each of them
+    for task in tasks:  # a test need not read each of them
         task.add_done_callback(lambda task: task.cancelled() or task.exception())
     return tasks
 
 
 def result_of(name: str, number: int | None = None, state: str = "completed") -> JobResult:
-    """The result of the request of that name."""
+    """Return the result of the request of that name."""
     return JobResult(f"j-{name}", name, state, 1, Times(0, 0, 0), f"out of {name}", number=number)
 
 
@@ -41,5 +41,5 @@ def submitted(connection: PlayedConnection) -> list[str]:
 
 
 def now() -> float:
-    """The time of the loop."""
+    """Return the time of the loop."""
     return asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""The few commands of Redis that a claim uses, on the time of the loop; it can be away and hang."""
+"""The few commands of Redis that a claim uses, on the time of the loop; it can be down or hang."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from redis import exceptions
 
 
 class PlayedRedis:
-    """Takes the place of a client of redis-py."""
+    """Replaces a client of redis-py."""
 
     def __init__(self) -> None:
         self.is_away = False
         self.hangs_s = 0.0
-        """How long it takes for an answer."""
+        """Delay of an answer."""
         self.disconnects = 0
         self.commands: list[str] = []
         self.connection_pool = self
         self._values: dict[str, tuple[str, float]] = {}
-        """Key -> its value, and the ms at which it ends."""
+        """Key -> its value, and the time in ms at which it expires."""
 
     async def set(self, key: str, value: Any, nx: bool = False, px: int | None = None) -> bool | None:
         await self._answers("SET")
@@ -52,12 +52,12 @@ class PlayedRedis:
         self.disconnects += 1
 
     def value(self, key: str) -> str | None:
-        """Return what the key has now."""
+        """Return the current value of the key."""
         value, until_ms = self._values.get(key, (None, 0.0))
         return value if until_ms > self._now_ms() else None
 
     def left_ms(self, key: str) -> int:
-        """Return how long it lasts; below 0 as PTTL."""
+        """Return its remaining time; below 0 as PTTL."""
         until_ms = self._values[key][1] if self.value(key) is not None else 0.0
         return -2 if not until_ms else -1 if until_ms == float("inf") else round(until_ms - self._now_ms())
 

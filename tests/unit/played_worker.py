@@ -1,4 +1,4 @@
-"""A worker of the SDK against a played scheduler, and work that ends when the test says so."""
+"""A worker of the SDK against a played scheduler, and work that the test ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST, SECOND = ("j1", 1), ("j2", 1)
 
 
 class Engine:
-    """Work that ends when the test says so; its output is the job id."""
+    """Work that the test ends; its output is the job id."""
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, int]] = []
@@ -49,7 +49,7 @@ async def working(
     drain_s: float = 60.0,
     **options: Any,
 ) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
-    """A worker that runs, and its task."""
+    """A running worker, and its task."""
     worker = Worker(
         "ws://127.0.0.1:1",
         node_id="n",

@@ -1,4 +1,4 @@
-"""The door of sessions on a core without roles, and sockets that a test reads and writes; in virtual time."""
+"""The endpoint of sessions on a core without roles, and sockets that a test reads and writes; in virtual time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Socket:
         self.write(codec.encode(message, self.binary))
 
     def write(self, data: bytes) -> None:
-        """Send a frame as it is."""
+        """Send a raw frame."""
         if self._on_frame is None or not self._on_frame(data, self.binary):
             self._frames.put_nowait(Received(data, self.binary))
 
@@ -62,7 +62,7 @@ class Socket:
             self.say(Submit(name, PAIR, WAV, **fields))
 
     def leave(self, goodbye: bool = False) -> None:
-        """End the connection."""
+        """Close the connection."""
         self.peer_said_goodbye = goodbye
         self._on_frame = None
         self._frames.put_nowait(None)
@@ -73,19 +73,19 @@ class Socket:
 
     @property
     def results(self) -> list[tuple[int | None, str]]:
-        """Number and request id of each result that the client has received."""
+        """Return number and request id of each result that the client has received."""
         return [(result.number, result.request_id) for result in self.of_kind(JobResult)]
 
     @property
     def refusals(self) -> list[tuple[str, str]]:
-        """Request id and reason of each refused submit."""
+        """Return request id and reason of each rejected submit."""
         return [(refused.request_id, refused.reason) for refused in self.of_kind(RejectedSubmit)]
 
     def job_id(self, name: str) -> str:
-        """The id of the job that was accepted under that request id, the latest one."""
+        """Return the id of the latest job that was accepted under that request id."""
         return next(one.job_id for one in reversed(self.of_kind(Accepted)) if one.request_id == name)
 
-    # ---- what the door calls
+    # ---- called by the endpoint
 
     def send_frame(self, data: bytes, binary: bool) -> None:
         assert binary == self.binary
@@ -113,7 +113,7 @@ class Socket:
 
 
 class Refusals(Observer):
-    """Counts what is refused."""
+    """Counts rejections."""
 
     def __init__(self) -> None:
         self.of: Counter[str] = Counter()
@@ -126,7 +126,7 @@ class Refusals(Observer):
 
 
 class Place:
-    """One scheduler with a door of sessions."""
+    """One scheduler with an endpoint of sessions."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = msgspec.convert({"session_grace_s": 30.0, "in_order_grace_s": 10.0, **settings}, Settings)
@@ -161,7 +161,7 @@ class Place:
         return socket
 
     async def client(self, **fields: Any) -> Socket:
-        """Return the welcomed connection of session s, which acknowledges unless `fields` say otherwise."""
+        """Return the welcomed connection of session s, which acknowledges by default."""
         return await self.connect(Hello(**{"session_id": "s", "acks": True, **fields}))
 
     async def back(self, socket: Socket, ack: int, **fields: Any) -> Socket:
@@ -170,7 +170,7 @@ class Place:
         return await self.client(resume=True, generation=generation, ack=ack, **fields)
 
     def job(self, name: str, owner: str = "") -> Job:
-        """The job of that request."""
+        """Return the job of that request."""
         job = self.rig.core.table.find_request(name, owner)
         assert job is not None
         return job

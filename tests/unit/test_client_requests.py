@@ -1,4 +1,4 @@
-"""The submits of a client: cancelled, refused and tried again, bounded."""
+"""The submits of a client: cancelled, rejected and retried, bounded."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_a_submit_that_was_never_sent_is_cancelled_at_once(scheduler: Play
 
 
 @virtual
-async def test_a_refused_submit_is_tried_again_at_its_time_within_its_patience(scheduler: PlayedScheduler) -> None:
+async def test_a_rejected_submit_is_retried_at_its_time_within_its_patience(scheduler: PlayedScheduler) -> None:
     async with client_of(retry_s=10) as client:
         (a,) = asks(client, "a")
         first = await scheduler.connected(1)
@@ -93,7 +93,7 @@ async def test_a_refused_submit_is_tried_again_at_its_time_within_its_patience(s
 
 
 @virtual
-async def test_a_refusal_that_lasts_is_raised_at_once(scheduler: PlayedScheduler) -> None:
+async def test_a_final_rejection_is_raised_at_once(scheduler: PlayedScheduler) -> None:
     async with client_of(retry_s=10) as client:
         (a,) = asks(client, "a")
         first = await scheduler.connected(1)
@@ -104,7 +104,7 @@ async def test_a_refusal_that_lasts_is_raised_at_once(scheduler: PlayedScheduler
 
 
 @virtual
-async def test_what_a_stopping_scheduler_hands_back_goes_to_the_next_one(scheduler: PlayedScheduler) -> None:
+async def test_jobs_given_back_by_a_stopping_scheduler_go_to_the_next_one(scheduler: PlayedScheduler) -> None:
     async with client_of() as client:
         (a,) = asks(client, "a")
         first = await scheduler.connected(1)
@@ -123,10 +123,10 @@ async def test_what_a_stopping_scheduler_hands_back_goes_to_the_next_one(schedul
 
 
 @virtual
-async def test_a_submit_that_waits_for_its_next_try_is_not_sent_again_with_the_others(
+async def test_a_submit_that_waits_for_its_retry_is_not_sent_with_the_others(
     scheduler: PlayedScheduler,
 ) -> None:
-    """It keeps its time over a reconnect; cancelled, it is never sent."""
+    """It keeps its time over a reconnect; when cancelled, it is never sent."""
     async with client_of(retry_s=100) as client:
         a, b = asks(client, "a", "b")
         first = await scheduler.connected(1)
@@ -161,7 +161,7 @@ async def test_the_bound_on_audio_is_checked_before_it_is_sent(scheduler: Played
 
 
 @virtual
-async def test_a_request_id_stands_for_one_submit(scheduler: PlayedScheduler) -> None:
+async def test_a_request_id_names_one_submit(scheduler: PlayedScheduler) -> None:
     async with client_of() as client:
         a, b = asks(client, "a", "a")
         first = await scheduler.connected(1)

@@ -15,7 +15,7 @@ from voxpool.scheduler.sdk.wire.connection import OPEN_TIMEOUT_S, PING_S
 
 
 @virtual
-async def test_all_that_waits_is_sent_again_in_its_order(scheduler: PlayedScheduler) -> None:
+async def test_all_open_submits_are_sent_again_in_order(scheduler: PlayedScheduler) -> None:
     """What was accepted, too: the next scheduler may not know it. What has its result is not."""
     async with client_of(session_id="s") as client:
         a, b, c = asks(client, "a", "b", "c")
@@ -76,7 +76,7 @@ async def test_a_refused_greeting_ends_the_client_with_its_reason(scheduler: Pla
 
 
 @virtual
-async def test_new_submits_follow_those_that_are_sent_again(scheduler: PlayedScheduler) -> None:
+async def test_new_submits_follow_repeated_ones(scheduler: PlayedScheduler) -> None:
     """Also when the connection takes them slowly, and breaks while it does."""
     async with client_of() as client:
         tasks = asks(client, "a", "b")
@@ -107,7 +107,7 @@ async def test_new_submits_follow_those_that_are_sent_again(scheduler: PlayedSch
 
 
 @virtual
-async def test_a_result_is_given_once(scheduler: PlayedScheduler) -> None:
+async def test_a_result_is_delivered_once(scheduler: PlayedScheduler) -> None:
     """To its submit, or, when none waits, to on_result; a number that came before is dropped unless it is another's."""
     given: list[str] = []
     async with client_of(on_result=lambda result: given.append(result.request_id), resume=True) as client:
@@ -163,7 +163,7 @@ async def test_results_are_acknowledged_soon_and_by_the_next_submit(scheduler: P
 
 
 @virtual
-async def test_a_scheduler_that_stays_away_is_given_up_after_its_time(scheduler: PlayedScheduler) -> None:
+async def test_a_client_gives_up_a_missing_scheduler_after_its_patience(scheduler: PlayedScheduler) -> None:
     async with client_of(give_up_s=20) as client:
         (a,) = asks(client, "a")
         first = await scheduler.connected(1)
@@ -180,7 +180,7 @@ async def test_a_scheduler_that_stays_away_is_given_up_after_its_time(scheduler:
 
 
 @virtual
-async def test_tries_come_often_enough_for_the_grace_that_was_granted(scheduler: PlayedScheduler) -> None:
+async def test_attempts_are_frequent_enough_for_the_granted_grace(scheduler: PlayedScheduler) -> None:
     """Four at least while the scheduler keeps the session; at most 5 s apart."""
     async with client_of(give_up_s=60):
         first = await scheduler.connected(1)
@@ -207,7 +207,7 @@ async def test_tries_come_often_enough_for_the_grace_that_was_granted(scheduler:
 
 
 @virtual
-async def test_a_scheduler_that_does_not_greet_is_left_and_tried_again(scheduler: PlayedScheduler) -> None:
+async def test_a_scheduler_that_sends_no_welcome_is_left_and_tried_again(scheduler: PlayedScheduler) -> None:
     async with client_of(give_up_s=60):
         first = await scheduler.connected(1)
         second = await scheduler.connected(2)
@@ -218,7 +218,7 @@ async def test_a_scheduler_that_does_not_greet_is_left_and_tried_again(scheduler
 
 
 @virtual
-async def test_a_refusal_ends_the_client_unless_it_passes(scheduler: PlayedScheduler) -> None:
+async def test_a_final_rejection_ends_the_client(scheduler: PlayedScheduler) -> None:
     async with client_of() as client:
         (a,) = asks(client, "a")
         first = await scheduler.connected(1)

@@ -123,13 +123,13 @@ def test_a_file_that_cannot_be_read_is_named(file: Path) -> None:
 
 
 def test_variables_of_the_command_line_are_no_unknown_settings() -> None:
-    """One environment for all commands: VOXPOOL_TOKEN must not keep `voxpool serve` from starting."""
+    """All commands share one environment: VOXPOOL_TOKEN must not keep `voxpool serve` from starting."""
     assert "VOXPOOL_TOKEN" in NOT_SETTINGS
     assert load(None, dict.fromkeys(NOT_SETTINGS, "x"), {}) == Settings()
 
 
 def test_every_setting_is_in_one_group() -> None:
-    """Help and --print-config show them by group; give a new one its place in config_groups.py."""
+    """Help and --print-config show settings by group; add a new one to config_groups.py."""
     named = [name for names in GROUPS.values() for name in names]
     assert len(named) == len(set(named))
     assert [field.name for field in msgspec.structs.fields(Settings) if group_of(field.name) == OTHER] == []

@@ -1,4 +1,4 @@
-"""What is planted in Lua and Python, what is left out, and how the sample is drawn."""
+"""Planted mutants of Lua and Python, excluded ones, and the drawing of the sample."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def changes(folder: Path, text: str) -> list[str]:
         ("-- if 1 <= 2 then", []),
     ],
 )
-def test_what_is_planted_in_a_line(planted: Path, line: str, mutants: list[str]) -> None:
+def test_the_mutants_of_a_line(planted: Path, line: str, mutants: list[str]) -> None:
     assert changes(planted, f"{line}\n") == mutants
 
 
@@ -74,7 +74,7 @@ def test_a_mutant_is_named_by_its_first_changed_line() -> None:
     assert changed_lines("a\nb\nc", "a\nc") == (2, "b", "")
 
 
-def test_every_script_has_mutants_each_of_its_own() -> None:
+def test_every_script_has_its_own_mutants() -> None:
     for path in sorted((ROOT / LUA_FOLDER).glob("*.lua")):
         found = [mutant.source for mutant in draw(candidates(ROOT, [f"{LUA_FOLDER}/{path.name}"]), 0, 1)]
         assert len(set(found)) == len(found) and path.read_text() not in found
@@ -89,8 +89,8 @@ def test_python_gets_the_mutants_of_functions_only(tmp_path: Path) -> None:
     ]
 
 
-def test_a_change_of_one_file_leaves_the_sample_of_the_others(tmp_path: Path) -> None:
-    """So a second run after new tests and small repairs tries the same mutants."""
+def test_a_change_of_one_file_does_not_change_the_sample_of_the_others(tmp_path: Path) -> None:
+    """A second run after new tests and small repairs therefore tries the same mutants."""
     for name in "ab":
         (tmp_path / f"{name}.py").write_text("def f(a):\n" + "".join(f"    a += {n}\n" for n in range(20)))
     before = {mutant.name for mutant in draw(candidates(tmp_path, ["a.py", "b.py"]), 30, 1)}
@@ -101,14 +101,14 @@ def test_a_change_of_one_file_leaves_the_sample_of_the_others(tmp_path: Path) ->
     assert draw(candidates(tmp_path, ["a.py"]), 10, 1) != draw(candidates(tmp_path, ["a.py"]), 10, 2)
 
 
-def test_the_scope_has_what_decides() -> None:
+def test_the_scope_has_the_deciding_code() -> None:
     files = files_in_scope(ROOT)
     assert len(files) == len(set(files)) > 60
     assert {"scheduler/core/dispatcher.py", "scheduler/sdk/wire/session.py", "lua/select_node.lua"} <= set(files)
 
 
 def test_each_bug_by_hand_is_noticed_by_its_test() -> None:
-    """Those that survived all tests once, and others of their kind (mutation/by_hand.toml)."""
+    """These are mutants that survived all tests once, and others of their kind (mutation/by_hand.toml)."""
     done = subprocess.run([sys.executable, "-m", "mutation.by_hand"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"all {len(read_bugs())} noticed" in done.stdout

@@ -1,4 +1,4 @@
-"""A session over its connections: which results its client gets, under which numbers, in which order, and when."""
+"""A session over its connections: the results that its client gets, their numbers, their order, and their times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voxpool.scheduler.web.sessions.session import BAD_MESSAGES_MAX, CATCH_UP_BY
 
 
 @virtual
-async def test_a_result_goes_out_with_all_that_belongs_to_it() -> None:
+async def test_a_result_is_sent_with_all_its_fields() -> None:
     place = Place()
     client = await place.client()
     client.submit("a", "a")
@@ -26,7 +26,7 @@ async def test_a_result_goes_out_with_all_that_belongs_to_it() -> None:
 
 
 @virtual
-async def test_a_failure_says_why_and_whether_to_try_again() -> None:
+async def test_a_failure_has_a_reason_and_says_whether_to_retry() -> None:
     place = Place()
     client = await place.client()
     client.submit("a")
@@ -37,8 +37,8 @@ async def test_a_failure_says_why_and_whether_to_try_again() -> None:
 
 
 @virtual
-async def test_who_comes_back_gets_what_it_has_not_acknowledged() -> None:
-    """What ended while it was away, what it acknowledged nothing of, in the order of the numbers; nothing twice."""
+async def test_a_reconnected_client_gets_its_unacknowledged_results() -> None:
+    """It gets results of the time of its absence and unacknowledged ones, in the order of the numbers, none twice."""
     place = Place()
     first = await place.client()
     first.submit("a", "b", "c", "d")
@@ -73,7 +73,7 @@ async def test_a_client_that_does_not_resume_gets_new_results_only() -> None:
 
 @virtual
 async def test_a_client_without_acknowledgements_gets_each_result_once() -> None:
-    """What was sent counts as received; what ended while it was away comes when it is back, all of it."""
+    """Sent results count as received; all results of the time of its absence come after the reconnect."""
     place = Place()
     first = await place.client(acks=False)
     first.submit("a", "b", "c")
@@ -89,7 +89,7 @@ async def test_a_client_without_acknowledgements_gets_each_result_once() -> None
 
 
 @virtual
-async def test_acknowledgements_of_another_generation_say_nothing() -> None:
+async def test_acknowledgements_of_another_generation_are_ignored() -> None:
     place = Place()
     first = await place.client()
     first.submit("a")
@@ -103,7 +103,7 @@ async def test_acknowledgements_of_another_generation_say_nothing() -> None:
 
 
 @virtual
-async def test_an_acknowledgement_of_what_was_not_sent_is_an_error() -> None:
+async def test_an_acknowledgement_of_an_unsent_result_is_an_error() -> None:
     place = Place()
     client = await place.client()
     client.say(Ack(1))
@@ -113,8 +113,8 @@ async def test_an_acknowledgement_of_what_was_not_sent_is_an_error() -> None:
 
 
 @virtual
-async def test_many_results_come_back_in_parts_that_are_acknowledged() -> None:
-    """New ones wait behind them."""
+async def test_many_results_are_repeated_in_acknowledged_parts() -> None:
+    """New results wait behind them."""
     place = Place()
     first = await place.client()
     names = [f"r{number}" for number in range(6)]
@@ -159,7 +159,7 @@ async def test_a_result_whose_job_was_forgotten_is_skipped() -> None:
 
 @virtual
 async def test_in_order_a_result_waits_for_the_one_before_it_for_its_grace() -> None:
-    """The gap is skipped at its time, each gap at its own; the missing results come late."""
+    """Each gap is skipped at its own time; the missing results come late."""
     place = Place(in_order_grace_s=10.0)
     client = await place.client(in_order=True)
     client.submit("a", "b", "c", "d")
@@ -179,7 +179,7 @@ async def test_in_order_a_result_waits_for_the_one_before_it_for_its_grace() -> 
 
 
 @virtual
-async def test_a_gap_that_closes_by_itself_leaves_the_next_its_whole_grace() -> None:
+async def test_a_gap_that_closes_by_itself_leaves_the_next_gap_its_full_grace() -> None:
     place = Place(in_order_grace_s=10.0)
     client = await place.client(in_order=True)
     client.submit("a", "b", "c", "d")
@@ -195,7 +195,7 @@ async def test_a_gap_that_closes_by_itself_leaves_the_next_its_whole_grace() -> 
 
 
 @virtual
-async def test_the_grace_of_a_gap_goes_on_over_a_reconnect_and_ends_while_the_client_is_away() -> None:
+async def test_the_grace_of_a_gap_continues_without_the_client() -> None:
     place = Place(in_order_grace_s=10.0)
     first = await place.client(in_order=True)
     first.submit("a", "b", "c", "d")
@@ -217,7 +217,7 @@ async def test_the_grace_of_a_gap_goes_on_over_a_reconnect_and_ends_while_the_cl
 
 
 @virtual
-async def test_a_client_that_gives_up_its_order_gets_what_was_held() -> None:
+async def test_a_client_that_gives_up_its_order_gets_the_buffered_results() -> None:
     place = Place(in_order_grace_s=10.0)
     first = await place.client(in_order=True)
     first.submit("a", "b")
@@ -245,8 +245,8 @@ async def test_only_jobs_of_the_session_can_be_cancelled() -> None:
 
 
 @virtual
-async def test_a_session_that_acknowledges_nothing_is_refused_past_its_bound() -> None:
-    """A submit of a known request is accepted all the same; what was forgotten makes room."""
+async def test_a_session_that_acknowledges_nothing_is_rejected_past_its_bound() -> None:
+    """A submit of a known request is still accepted; forgotten results make room."""
     place = Place(unacknowledged_max=2)
     client = await place.client()
     client.submit("a", "b", "c")
@@ -266,7 +266,7 @@ async def test_a_session_that_acknowledges_nothing_is_refused_past_its_bound() -
 
 
 @virtual
-async def test_a_failure_on_its_way_to_the_client_is_not_done_anew() -> None:
+async def test_a_failure_in_flight_to_the_client_is_not_started_anew() -> None:
     place = Place()
     first = await place.client()
     first.submit("a")
@@ -280,7 +280,7 @@ async def test_a_failure_on_its_way_to_the_client_is_not_done_anew() -> None:
 
 
 @virtual
-async def test_messages_that_can_not_be_used_are_answered_and_too_many_end_the_connection() -> None:
+async def test_invalid_messages_are_answered_and_too_many_end_the_connection() -> None:
     place = Place()
     client = await place.client()
     client.say(Submit("a", "zh:en", b"no wav"))

@@ -1,4 +1,4 @@
-"""The door of sessions: who gets in, which connection a session has, and how long it outlives one."""
+"""The endpoint of sessions: admission, the connection of a session, and the lifetime of a session without one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_welcome_has_the_limits_and_a_session_id() -> None:
 
 
 @virtual
-async def test_who_does_not_greet_in_time_is_cut_off() -> None:
+async def test_a_connection_without_a_hello_is_closed() -> None:
     place = Place(greeting_s=5.0)
     silent = await place.connect()
     gone = await place.connect()
@@ -50,7 +50,7 @@ async def test_who_does_not_greet_in_time_is_cut_off() -> None:
 
 @pytest.mark.parametrize(("message", "reason"), [(Ack(1), "hello_first"), (Hello(protocol=2), "bad_protocol")])
 @virtual
-async def test_who_begins_otherwise_is_turned_away(message: Any, reason: str) -> None:
+async def test_another_first_message_is_rejected(message: Any, reason: str) -> None:
     place = Place()
     client = await place.connect(message)
     assert [error.reason for error in client.of_kind(Error)] == [reason]
@@ -59,7 +59,7 @@ async def test_who_begins_otherwise_is_turned_away(message: Any, reason: str) ->
 
 
 @virtual
-async def test_a_caller_without_the_role_is_turned_away() -> None:
+async def test_a_caller_without_the_role_is_rejected() -> None:
     place = Place()
     node = await place.connect(Hello(), caller=Caller("n", Role.NODE))
     nobody = await place.connect(Hello(), caller=None)
@@ -69,7 +69,7 @@ async def test_a_caller_without_the_role_is_turned_away() -> None:
 
 
 @virtual
-async def test_the_number_of_sessions_has_a_bound_that_known_ones_pass() -> None:
+async def test_the_number_of_new_sessions_is_bounded() -> None:
     place = Place(sessions_max=2, retry_after_s=3.0)
     first, second = await place.client(session_id="a"), await place.client(session_id="b")
     third = await place.client(session_id="c")
@@ -85,8 +85,8 @@ async def test_the_number_of_sessions_has_a_bound_that_known_ones_pass() -> None
 
 
 @virtual
-async def test_a_scheduler_that_stops_takes_no_new_session_but_known_ones() -> None:
-    """And hands back what it can't do: the submit is refused after all, to be sent to the next scheduler."""
+async def test_a_stopping_scheduler_accepts_known_sessions_only() -> None:
+    """It gives back what it can't do: the submit is rejected, to be sent to the next scheduler."""
     place = Place(retry_after_s=2.0)
     client = await place.client()
     client.submit("a", "b")
@@ -106,8 +106,8 @@ async def test_a_scheduler_that_stops_takes_no_new_session_but_known_ones() -> N
 
 
 @virtual
-async def test_a_second_connection_takes_the_place_of_the_first() -> None:
-    """Nothing that the first one sends counts any more, and its end ends nothing."""
+async def test_a_second_connection_replaces_the_first() -> None:
+    """Messages of the first one no longer count, and its end has no effect."""
     place = Place(session_grace_s=30.0)
     first = await place.client()
     first.submit("a")
@@ -122,7 +122,7 @@ async def test_a_second_connection_takes_the_place_of_the_first() -> None:
 
 
 @virtual
-async def test_what_a_replaced_connection_sends_is_dropped() -> None:
+async def test_messages_of_a_replaced_connection_are_dropped() -> None:
     place = Place()
     first = await place.client()
     on_frame = first._on_frame
@@ -154,7 +154,7 @@ async def test_a_session_outlives_its_connection_for_its_grace() -> None:
 
 @pytest.mark.parametrize(("patience_ms", "granted_ms"), [(None, 30_000), (5000, 5000), (0, 0), (60_000, 30_000)])
 @virtual
-async def test_the_grace_is_what_the_client_asks_for_within_the_bound(patience_ms: int | None, granted_ms: int) -> None:
+async def test_the_grace_is_as_requested_within_the_bound(patience_ms: int | None, granted_ms: int) -> None:
     place = Place(session_grace_s=30.0)
     client = await place.client(patience_ms=patience_ms)
     assert client.of_kind(Welcome)[0].limits["session_grace_ms"] == granted_ms
@@ -168,7 +168,7 @@ async def test_the_grace_is_what_the_client_asks_for_within_the_bound(patience_m
 
 @virtual
 async def test_a_client_that_says_goodbye_is_given_up_at_once() -> None:
-    """Not the jobs that another session waits for, nor those that are not its own."""
+    """Jobs that another session waits for, and jobs of other sessions, are not given up."""
     place = Place()
     client, other = await place.client(), await place.client(session_id="other")
     client.submit("a", "shared")
@@ -196,7 +196,7 @@ async def test_results_are_not_sent_into_a_closed_session_while_a_gap_was_watche
 
 
 @virtual
-async def test_the_next_welcome_says_why_the_last_connection_was_cut_off() -> None:
+async def test_the_next_welcome_has_the_reason_of_the_last_close() -> None:
     place = Place()
     first = await place.client()
     first.abort("send_stall")
@@ -209,7 +209,7 @@ async def test_the_next_welcome_says_why_the_last_connection_was_cut_off() -> No
 
 
 @virtual
-async def test_sessions_of_two_callers_are_two_even_with_one_id() -> None:
+async def test_sessions_of_two_callers_with_one_id_are_distinct() -> None:
     place = Place()
     one = await place.connect(Hello(session_id="s"), caller=Caller("one", Role.CLIENT))
     two = await place.connect(Hello(session_id="s"), caller=Caller("two", Role.CLIENT))
@@ -221,7 +221,7 @@ async def test_sessions_of_two_callers_are_two_even_with_one_id() -> None:
 
 
 @virtual
-async def test_a_submit_becomes_the_job_that_it_asks_for() -> None:
+async def test_a_submit_becomes_the_requested_job() -> None:
     place = Place()
     client = await place.client()
     fields = {"timeout_ms": 7000, "session_affinity": True, "attempts_max": 3, "backoff_ms": 250, "why": True}

@@ -34,7 +34,7 @@ def test_each_answer_has_its_meaning(text: str, means: str) -> None:
 
 
 def test_errors_of_the_connection_are_temporary() -> None:
-    """Sockets that break, bytes that can't be read."""
+    """Sockets break, bytes can't be decoded."""
     for error in (
         ConnectionResetError(),
         TimeoutError(),

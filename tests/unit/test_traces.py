@@ -262,7 +262,7 @@ def test_a_written_traceparent_can_be_read() -> None:
 
 
 def test_an_observer_ignores_unknown_jobs() -> None:
-    """It may be put around a core that has jobs already, and hears of those that are not sampled all the time."""
+    """It may be added to a core with running jobs, and always receives events of jobs that are not sampled."""
     spans: list[Span] = []
     observer = TraceObserver(0.0, lambda: 0, random.Random(1), spans.append)
     job: Job = make_job(1)

@@ -1,4 +1,4 @@
-"""A worker over connections that break: what it offers again, what it runs once, when it beats."""
+"""A worker over breaking connections: what it offers again, what it runs once, when it sends heartbeats."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from voxpool.scheduler.sdk.worker_node import HEARTBEAT_S
 
 
 @virtual
-async def test_a_result_that_could_not_be_sent_goes_over_the_next_connection(scheduler: PlayedScheduler) -> None:
-    """The connection breaks under the send; the node comes back with the attempt, and offers its result once."""
+async def test_an_unsent_result_is_sent_over_the_next_connection(scheduler: PlayedScheduler) -> None:
+    """The connection breaks during the send; the node reconnects with the attempt, and offers its result once."""
     engine = Engine()
     async with working(engine) as (worker, _):
         first = await scheduler.connected(1)
@@ -90,7 +90,7 @@ async def test_a_result_without_a_connection_is_kept_until_there_is_one(schedule
 
 @virtual
 async def test_a_repeated_assign_runs_once(scheduler: PlayedScheduler) -> None:
-    """While it runs, and while its result could not be sent."""
+    """Both while it runs, and while its result could not be sent."""
     engine = Engine()
     async with working(engine):
         first = await scheduler.connected(1)
@@ -133,7 +133,7 @@ async def test_a_full_node_answers_busy_and_a_cancelled_engine_still_takes_its_s
 
 @virtual
 async def test_a_cancelled_attempt_is_not_answered_nor_offered(scheduler: PlayedScheduler) -> None:
-    """Neither one that runs nor one whose result is not sent."""
+    """Neither a running attempt nor one whose result was not sent."""
     engine = Engine()
     async with working(engine) as (worker, _):
         first = await scheduler.connected(1)
@@ -152,8 +152,10 @@ async def test_a_cancelled_attempt_is_not_answered_nor_offered(scheduler: Played
 
 
 @virtual
-async def test_beats_come_at_the_time_of_the_scheduler_over_the_current_connection(scheduler: PlayedScheduler) -> None:
-    """A register whose answer is lost must not silence the node; what the scheduler asks for counts from then on."""
+async def test_heartbeats_follow_the_interval_of_the_scheduler_over_the_current_connection(
+    scheduler: PlayedScheduler,
+) -> None:
+    """A lost answer to the register must not silence the node; from the answer on the scheduler's interval counts."""
     engine = Engine()
     async with working(engine) as (_, task):
         first = await scheduler.connected(1)
@@ -180,7 +182,7 @@ async def test_beats_come_at_the_time_of_the_scheduler_over_the_current_connecti
 
 
 @virtual
-async def test_each_connection_has_beats_of_its_own(scheduler: PlayedScheduler) -> None:
+async def test_each_connection_has_its_own_heartbeats(scheduler: PlayedScheduler) -> None:
     """Also when both have the same time."""
     async with working(Engine()):
         first = await scheduler.connected(1)
@@ -210,7 +212,7 @@ async def test_a_scheduler_that_has_lost_the_node_gets_its_register_again(schedu
 
 
 @virtual
-async def test_errors_that_pass_are_reported_and_others_end_the_node(scheduler: PlayedScheduler) -> None:
+async def test_temporary_errors_are_reported_and_others_end_the_node(scheduler: PlayedScheduler) -> None:
     events: list[str] = []
     async with working(Engine(), events=events) as (_, task):
         first = await scheduler.connected(1)
@@ -246,7 +248,9 @@ async def test_the_bound_of_the_scheduler_on_outputs_counts(scheduler: PlayedSch
 
 
 @virtual
-async def test_the_pauses_between_tries_double_and_begin_again_after_a_connection(scheduler: PlayedScheduler) -> None:
+async def test_the_pauses_between_attempts_double_and_start_again_after_a_connection(
+    scheduler: PlayedScheduler,
+) -> None:
     events: list[str] = []
     scheduler.is_away = True
     async with working(Engine(), events=events):

@@ -1,4 +1,4 @@
-"""A worker that is asked to stop: it takes nothing more, over no connection, and delivers what it has."""
+"""A worker that is asked to stop: it takes no more jobs, over any connection, and delivers its results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxpool.scheduler.protocol.messages import (
 
 @virtual
 async def test_a_node_that_drains_drains_over_the_next_connection_too(scheduler: PlayedScheduler) -> None:
-    """It takes no job, delivers what runs, and ends."""
+    """It takes no job, delivers the running one, and ends."""
     engine = Engine()
     async with working(engine) as (worker, task):
         first = await scheduler.connected(1)

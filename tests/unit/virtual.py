@@ -1,4 +1,4 @@
-"""Runs an async test on virtual time: hours pass in no time, and what is due at a time happens exactly then."""
+"""Runs an async test on virtual time: hours pass at once, and everything happens exactly when it is due."""
 
 from __future__ import annotations
 

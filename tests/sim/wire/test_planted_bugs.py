@@ -13,14 +13,14 @@ from voxpool.sim.swarm.one_seed import play_seed
 FOUND = {name: bug for name, bug in WIRE_BUGS.items() if bug.seed}
 MIX_UPS = ("results are mixed up", "audio is swapped")
 SHRUNK = (*MIX_UPS, "new submits overtake the repeated ones")
-"""Those that the shrinker makes small within its time; docs/reports/wire.md has what becomes of the others."""
+"""The bugs that the shrinker makes small within its time; docs/reports/wire.md has the others."""
 FAULTS_MAX, JOBS_MAX = 2, 20
-"""What a shrunk failing run may have at most."""
+"""The maximum size of a shrunk failing run."""
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_its_seed_finds_it(name: str) -> None:
-    """The same seed breaks nothing without the bug."""
+def test_each_planted_bug_is_found_by_its_seed(name: str) -> None:
+    """The same seed passes without the bug."""
     bug = FOUND[name]
     with planted(bug):
         assert play_seed(bug.seed, "wire").broken
@@ -29,14 +29,14 @@ def test_its_seed_finds_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", MIX_UPS)
 def test_a_mix_up_is_found_in_each_of_ten_seeds(name: str) -> None:
-    """By the content of the results, which is a function of job and audio."""
+    """The content of the results, a function of job and audio, shows it."""
     with planted(WIRE_BUGS[name]):
         found = [play_seed(seed, "wire").broken for seed in range(1, 11)]
     assert all(any("receives its own results" in line for line in broken) for broken in found)
 
 
-def test_the_list_of_bugs_is_large_enough_and_names_what_is_not_found() -> None:
-    """Ten and more are found; each of the others says why a run of the wire can't show it."""
+def test_the_list_of_bugs_is_large_enough_and_explains_missed_ones() -> None:
+    """Ten and more are found; each of the others has a reason why a run of the wire can't show it."""
     assert len(FOUND) >= 10
     assert all(bug.seed or bug.why_not for bug in WIRE_BUGS.values())
 
@@ -44,7 +44,7 @@ def test_the_list_of_bugs_is_large_enough_and_names_what_is_not_found() -> None:
 @pytest.mark.large
 @pytest.mark.parametrize("name", SHRUNK)
 def test_a_failing_seed_shrinks_to_few_faults_and_jobs(name: str) -> None:
-    """And what is left still shows the bug."""
+    """The shrunk run still shows the bug."""
     bug = FOUND[name]
     case = Case(draw_scenario(bug.seed, WIRE), bug.seed)
     with planted(bug):

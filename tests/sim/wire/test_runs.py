@@ -1,4 +1,4 @@
-"""Runs whose ends are production code: seeds under faults break nothing, and a seed is one run everywhere."""
+"""Runs whose ends are production code: seeds under faults pass, and a seed gives the same run everywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voxpool.sim.swarm.one_seed import play_seed
 
 SEEDS = range(1, 13)
 FRESH = range(1000, 2000)
-"""Seeds on which nothing was tuned."""
+"""Seeds that were not used for tuning."""
 BASE = {
     "name": "wire",
     "ends": "wire",
@@ -37,7 +37,7 @@ def scenario(**changes: object) -> Scenario:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_seed_under_faults_breaks_nothing(seed: int) -> None:
-    """Each client gets its own results, once, in order where it asked for that, and nothing is left."""
+    """Each client gets its own results, once, in order where it requested that, and nothing is left."""
     result = play_seed(seed, "wire")
     assert result.broken == []
     assert result.completed > 10
@@ -45,7 +45,7 @@ def test_a_seed_under_faults_breaks_nothing(seed: int) -> None:
 
 @pytest.mark.parametrize("kind", faults_of("wire"))
 def test_each_kind_of_fault_is_survived(kind: str) -> None:
-    """The fault strikes about five times, and leaves a trace of its own."""
+    """The fault strikes about five times, and has a visible effect."""
     fault: dict[str, object] = {
         "kind": kind,
         "per_target_per_h": 3600 if kind.startswith(("store", "scheduler", "client")) else 1200,
@@ -58,7 +58,7 @@ def test_each_kind_of_fault_is_survived(kind: str) -> None:
     assert played.run["trace_hash"] != play(scenario()).run["trace_hash"]
 
 
-def test_with_tokens_everybody_gets_in_with_the_right_one() -> None:
+def test_with_tokens_every_caller_is_authenticated() -> None:
     """The same jobs complete; clients, nodes and HTTP requests are authenticated."""
     with_tokens, without = play(scenario(tokens=True)), play(scenario())
     assert with_tokens.broken == without.broken == []
@@ -83,8 +83,8 @@ def test_a_seed_has_one_trace_hash_in_other_processes_with_other_hash_seeds() ->
         assert hashes_elsewhere(seeds, "wire", 1, other) == here
 
 
-def test_stops_that_hand_jobs_back_lose_nothing() -> None:
-    """Some jobs are handed back, some wait for their turn: the next scheduler brings the rest, once each."""
+def test_stops_that_give_jobs_back_lose_nothing() -> None:
+    """Some jobs are given back, some wait for their turn: the next scheduler delivers the rest, once each."""
     stops = [{"kind": "scheduler_stop", "per_target_per_h": 2400, "lasts_s": [0.3, 1.0]}]
     settings = {**BASE["settings"], "drain_s": 0.5}  # type: ignore[dict-item]
     for seed in range(1, 6):
@@ -102,14 +102,14 @@ def test_stops_that_hand_jobs_back_lose_nothing() -> None:
         ({"ends": "model", "traffic": [], "tokens": True}, 'tokens = true needs ends = "wire"'),
     ],
 )
-def test_what_the_ends_can_not_have_is_one_line(changes: dict[str, object], message: str) -> None:
-    """It names the key and what it needs."""
+def test_unsupported_faults_of_the_ends_are_one_line(changes: dict[str, object], message: str) -> None:
+    """The message names the key and its requirement."""
     with pytest.raises(ConfigError, match=message):
         scenario(**changes)
 
 
 def test_options_of_the_model_are_refused() -> None:
-    """Another store, followed jobs and old behaviours."""
+    """These are another store, followed jobs and old behaviours."""
     with pytest.raises(ConfigError, match="in memory"):
         play(scenario(), store="embedded")
     with pytest.raises(ConfigError, match="follows no job"):
@@ -118,7 +118,7 @@ def test_options_of_the_model_are_refused() -> None:
 
 @pytest.mark.large
 def test_sixty_seeds_have_one_trace_hash_each_under_both_pythons() -> None:
-    """Hash seeds differ from process to process."""
+    """Hash seeds differ between processes."""
     seeds = list(range(1, 61))
     here = {seed: play_seed(seed, "wire").trace_hash for seed in seeds}
     assert len(set(here.values())) == 60
@@ -130,6 +130,6 @@ def test_sixty_seeds_have_one_trace_hash_each_under_both_pythons() -> None:
 
 @pytest.mark.large
 def test_a_thousand_fresh_seeds_break_nothing() -> None:
-    """The time of it is in docs/reports/wire.md."""
+    """Its duration is in docs/reports/wire.md."""
     broken = {seed: result.broken[:2] for seed in FRESH if (result := play_seed(seed, "wire")).broken}
     assert broken == {}
