@@ -58,7 +58,7 @@ def test_the_layers_are_those_of_the_import_contracts() -> None:
 
 def test_a_job_walks_through_the_files_of_the_page() -> None:
     """If this fails, a file is new on the way or no longer on it: update the page."""
-    walk = section("The walk of one job")
+    walk = section("The path of one job")
     handed_on = re.findall(r"^\d+\. `([\w/.]+)`", walk, re.MULTILINE)
     looked_into = re.findall(r"^- `([\w/.]+)`", walk, re.MULTILINE)
     reported = [int(count) for count in re.findall(r"These (\d+) files hand .* in (\d+) others", walk)[0]]
