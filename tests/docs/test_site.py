@@ -19,9 +19,9 @@ ELSEWHERE = re.compile(
 
 
 def built(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Build the site of `root` strictly:
+    """Build the site of `root` strictly.
 
-    a missing page, picture or anchor is an error, and so is a page outside the navigation.
+    A missing page, picture or anchor is an error, and so is a page outside the navigation.
     """
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}

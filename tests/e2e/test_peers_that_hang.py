@@ -106,9 +106,9 @@ async def test_a_node_that_reads_nothing_is_informed_on_reconnect(calm: Schedule
 
 @pytest.mark.parametrize("kind", ["client", "node"])
 async def test_a_peer_that_answers_no_ping_is_closed(pinging: Scheduler, kind: str) -> None:
-    """The connection is half open:
+    """The connection is half open.
 
-    the machine or the network has failed. Only pings are sent, and a client has no lease.
+    The machine or the network has failed. Only pings are sent, and a client has no lease.
     """
     url, greeting = (pinging.session_url, HELLO) if kind == "client" else (pinging.node_url, register("a:b"))
     before = len(pinging.events("peer_aborted"))

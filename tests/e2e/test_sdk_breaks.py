@@ -137,9 +137,9 @@ def own_node(folder: Path, scheduler: Scheduler, node_id: str) -> subprocess.Pop
 
 
 async def test_sigterm_lets_a_node_finish_its_running_jobs_only(folder: Path, own: Scheduler) -> None:
-    """Two jobs run, two wait:
+    """Two jobs run, two wait.
 
-    the running ones end at their first attempt, the others go to the next node, no job is lost.
+    The running ones end at their first attempt, the others go to the next node, no job is lost.
     """
     process = own_node(folder, own, "leaving")
     try:

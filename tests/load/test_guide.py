@@ -27,9 +27,9 @@ SHORTER = {
     "--until-clear 60": "--until-clear 5",
     "--audio-bytes 1000": "--audio-bytes 1000 --late-ms 5000",
 }
-"""The deviations of the test from the page:
+"""The deviations of the test from the page.
 
-times, users to fit them, and the limit of late arrivals, since a test machine is busy.
+They are shorter times, users to fit them, and the limit of late arrivals, since a test machine is busy.
 """
 RUNS = ("git ", "locust ", "voxpool-load ")
 """The beginnings of the first commands of the executed blocks; `voxpool-sim leak` has tests of its own."""

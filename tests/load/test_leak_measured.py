@@ -108,9 +108,9 @@ def test_a_signal_ends_leak_measured_and_its_processes(tmp_path: Path) -> None:
 @pytest.mark.large
 @pytest.mark.timeout(1500)
 def test_leak_measured_in_full_size(tmp_path: Path) -> None:
-    """Both sides in the full size:
+    """Both sides run in full size.
 
-    there is a leak without the clean-up and none with it, and both match the simulation.
+    There is a leak without the clean-up and none with it, and both match the simulation.
     """
     with LeakMeasured(tmp_path) as run:
         assert run.popen.wait(1400) == 0, run.text

@@ -64,9 +64,9 @@ def context(url: str, **given: Any) -> Context:
 
 
 def test_a_page_changes_the_load_but_no_local_option(url: str, tmp_path: Path) -> None:
-    """Locust sets every option that a form names:
+    """Locust sets every option that a form names.
 
-    a token from a file, or an option of the process, must not come from there.
+    A token from a file, or an option of the process, must not come from there.
     """
     here = context(url, out=str(tmp_path))
     preparing = Preparing(here)

@@ -174,9 +174,9 @@ def test_pairs_with_a_common_prefix_are_distinguished(desk: Desk) -> None:
 
 
 def test_a_missing_node_does_not_end_the_batch(desk: Desk) -> None:
-    """Redis has lost a part of the data:
+    """Redis has lost a part of the data.
 
-    the other jobs of the batch are served, the holder is returned without a generation.
+    The other jobs of the batch are served, the holder is returned without a generation.
     """
     desk.register("gone", slots=2)
     desk.select("j1|1")

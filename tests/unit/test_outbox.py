@@ -57,9 +57,9 @@ def test_a_client_without_acknowledgements_gets_repeated_submits_answered() -> N
 
 
 def test_a_buffered_result_keeps_its_position_when_it_is_submitted_again() -> None:
-    """R-14:
+    """This is R-14.
 
-    after a reconnect the client submits all again; the buffered result was delivered twice, and later ones overtook it.
+    After a reconnect the client submits all again; the buffered result was delivered twice, and later ones overtook it.
     """
     outbox = outbox_of("a", "b", "c", in_order=True)
     assert outbox.ended("b", "B", 0) == []
