@@ -70,7 +70,7 @@ def main(
         killed = sum(outcome.killed for outcome in tried)
         click.echo(f"{killed} of {len(tried)} killed")
         if not only:
-            figures = Sample(len(pool), seed, budget_s, len(trial.tests), time.monotonic() - started)
+            figures = Sample(len(pool), len(drawn), seed, budget_s, len(trial.tests), time.monotonic() - started)
             report.write_text(render(figures, tried), encoding="utf-8")
         code = 0 if killed >= KILLED_MIN * len(tried) else 1
 

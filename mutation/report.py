@@ -18,6 +18,7 @@ class Sample(NamedTuple):
     """The drawn sample, the number of candidates, and the time."""
 
     pool: int
+    drawn: int
     seed: int
     budget_s: float
     tests: int
@@ -42,7 +43,7 @@ def render(sample: Sample, outcomes: Sequence[Outcome]) -> str:
             f"Mutants are made of what decides about jobs, nodes and results: {', '.join(SCOPE)}. They are those that"
             " mutmut's operators make of the Python files, and those that mutation/lua_mutants.py makes of the scripts"
             " (comparisons, ends of ranges, arithmetic, constants, logic, swapped branches, removed statements). The"
-            f" sample is drawn evenly from {sample.pool} changes. A mutant is tried with the tests that run its line or"
+            f" sample of {sample.drawn} is drawn evenly from {sample.pool} changes{_tried(sample, len(outcomes))}. A mutant is tried with the tests that run its line or"
             f" script, the promising ones first, up to {sample.budget_s:.0f} s of them. The tests are those of"
             f" tests/lua, and the files of {', '.join(FILES)} that mutation/trial.py lists.",
             "",
@@ -54,6 +55,11 @@ def render(sample: Sample, outcomes: Sequence[Outcome]) -> str:
             "",
         ]
     )
+
+
+def _tried(sample: Sample, tried: int) -> str:
+    """Return what a reader must know when the time did not suffice for all."""
+    return "" if tried == sample.drawn else f"; the time sufficed for {tried} of them, in a random order"
 
 
 def _files(outcomes: Sequence[Outcome]) -> list[str]:

@@ -235,3 +235,16 @@ async def test_a_submit_becomes_the_requested_job() -> None:
     assert place.rig.why.of(job.job_id) is not None
     client.submit("b", trace="nonsense")
     assert place.job("b").trace == "" and place.rig.why.of(place.job("b").job_id) is None
+
+
+@virtual
+async def test_the_affinity_of_a_session_ends_with_it() -> None:
+    place = Place()
+    client = await place.client()
+    client.submit("a", session_affinity=True)
+    await place.end("a")
+    affinity = place.dispatcher.affinity
+    assert (len(affinity), affinity.node_of(place.job("a").session_key)) == (1, "n1")
+    client.leave(goodbye=True)
+    await asyncio.sleep(0.001)
+    assert len(affinity) == 0 and affinity.node_of(place.job("a").session_key) == ""
