@@ -61,7 +61,7 @@ def test_a_job_walks_through_the_files_of_the_page() -> None:
     walk = section("The path of one job")
     handed_on = re.findall(r"^\d+\. `([\w/.]+)`", walk, re.MULTILINE)
     looked_into = re.findall(r"^- `([\w/.]+)`", walk, re.MULTILINE)
-    reported = [int(count) for count in re.findall(r"These (\d+) files hand .* in (\d+) others", walk)[0]]
+    reported = [int(count) for count in re.findall(r"These (\d+) files pass .* in (\d+) others", walk)[0]]
     assert [len(handed_on), len(looked_into)] == reported and sum(reported) <= WALK_FILES_MAX
     assert f"In all {sum(reported)} files" in walk
     done = subprocess.run(
