@@ -30,8 +30,9 @@ fill_venv() { # fill_venv FOLDER
     say "installing what requirements.lock pins into $1 (about a minute when nothing is cached)"
     "$1/bin/python" -m pip install -q --disable-pip-version-check --retries 5 --require-hashes --no-compile \
         -r requirements.lock
-    # pip compiles with one processor; what can't be compiled is a template, or for another version.
-    "$1/bin/python" -m compileall -q -j 0 "$1/lib" >/dev/null || true
+    # pip compiles with one processor; what can't be compiled is a template, or for another version. The other Python runs
+    # a part of the tests only, and compiles what it imports.
+    [ "$1" = .venv-other ] || "$1/bin/python" -m compileall -q -j 0 "$1/lib" >/dev/null || true
     "$1/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
     touch "$1/.ready"
 }

@@ -62,9 +62,9 @@ def fuzzed(folder: Path, door: str, count: int) -> Player:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_1_000_frames(tmp_path: Path, door: str) -> None:
-    player = fuzzed(tmp_path, door, 1_000)
-    assert player.frames >= 1_000
+def test_500_frames(tmp_path: Path, door: str) -> None:
+    player = fuzzed(tmp_path, door, 500)
+    assert player.frames >= 500
     assert len(player.reasons) > 15 and {1002, 1008, 4000} <= set(player.closes), "it gets everywhere"
 
 
