@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.load.locust_run import LocustRun
 from voxpool.sim.report.report import Check
 
-LOAD = ("--headless", "-u", "10", "-r", "50", "-t", "4s", "--rate-per-user", "3", "--nodes", "5", "--with-scheduler")
+LOAD = ("--headless", "-u", "10", "-r", "50", "-t", "2s", "--rate-per-user", "3", "--nodes", "5", "--with-scheduler")
 
 
 def expecting(*texts: str) -> list[str]:
