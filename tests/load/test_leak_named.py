@@ -51,6 +51,7 @@ def is_tracing(scheduler: Scheduler) -> bool:
 
 
 @pytest.mark.alone
+@pytest.mark.early
 @pytest.mark.timeout(400)
 def test_a_hidden_leak_is_named_by_its_line_before_the_run_ends(leaky: Scheduler, tmp_path: Path) -> None:
     with LocustRun(tmp_path, *LOAD, *GATE, "--host", leaky.url) as run:
