@@ -169,7 +169,7 @@ def power_of(setting: Setting, runs: int, most_s: float = MOST_S, healthy: Shape
 
 def table(result: Result) -> str:
     """Return the table in Markdown, with unmet demands below."""
-    lines = ["| shape | what it does | leak | no leak | unclear | seconds |", "|---|---|---|---|---|---|"]
+    lines = ["| shape | behaviour | leak | no leak | unclear | seconds |", "|---|---|---|---|---|---|"]
     truth = ""
     for row in result.rows:
         if row.truth != truth:

@@ -50,7 +50,7 @@ def _off_phase(at: Moments) -> Sizes:
 
 
 def _random_walk(step_bytes: float) -> Make:
-    """Allocated bytes wander; `step_bytes` is the standard deviation after a second."""
+    """Allocated bytes are a random walk; `step_bytes` is the standard deviation after a second."""
 
     def make(at: Moments) -> Sizes:
         steps = at.rng.standard_normal(len(at.t)) * np.sqrt(np.diff(at.t, prepend=0.0))
@@ -210,7 +210,7 @@ SHAPES: tuple[Shape, ...] = (
         "flat, unknown clean-up",
         "healthy",
         _flat,
-        "nothing is known of its saw-tooth",
+        "its saw-tooth is not declared",
         QUIET,
         changes={"interval_s": 0.0},
     ),
@@ -232,10 +232,10 @@ SHAPES: tuple[Shape, ...] = (
         "random walk",
         "healthy",
         _random_walk(8 * KB),
-        "allocated bytes wander by 150 kB, four times as far as measured",
+        "allocated bytes vary by 150 kB, four times as far as measured",
         QUIET,
     ),
-    Shape("wild random walk", "healthy", _random_walk(60 * KB), "by 1.1 MB, more than what the limit allows", WILD),
+    Shape("wild random walk", "healthy", _random_walk(60 * KB), "by 1.1 MB, more than the limit allows", WILD),
     Shape("bounded survivors", "healthy", _survivors, "a record for each of 1,000 users, once", QUIET),
     Shape("spike", "healthy", _spike, "5 MB for 10 s", QUIET),
     Shape("doubles once", "healthy", _doubled, "a step of 1 MB", NO_ALARM),
@@ -254,7 +254,7 @@ SHAPES: tuple[Shape, ...] = (
         "1,000 B, unknown clean-up",
         "leak",
         _leak(1 * KB),
-        "nothing is known of its saw-tooth",
+        "its saw-tooth is not declared",
         FOUND,
         1 * KB,
         {"interval_s": 0.0},
@@ -270,7 +270,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("with a warm-up", "leak", _with_warm_up, "500 B a unit beside 3 MB in the first minute", FOUND, 500),
     Shape("with a flush", "leak", _with_flush, "500 B a unit beside a buffer flushed every 40 s", FOUND, 500),
     Shape("young and leaking", "leak", _young(500.0), "500 B a unit beside a declared history that fills", FOUND, 500),
-    Shape("tasks", "leak", _tasks, "a task that is never done, for 1 % of the work", FOUND),
+    Shape("tasks", "leak", _tasks, "a task that never ends, for 1 % of the work", FOUND),
     Shape("per error", "leak", _errors, "8 kB and its frames for 2 % of the work", FOUND),
     Shape("per connection", "leak", _connections, "an object for each of two connections a second", FOUND),
     Shape("native 6.5 kB", "native leak", _leak(outside=6.5 * KB), "mapped by native code", FOUND),
