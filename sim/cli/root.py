@@ -33,6 +33,7 @@ COMMANDS = {
     "calibrate": ("voxpool.sim.calibrate.command", "calibrate_command"),
     "diff": ("voxpool.sim.cli.diff", "diff_command"),
     "explore": ("voxpool.sim.explore.command", "explore_command"),
+    "regressions": ("voxpool.sim.cli.regressions", "regressions_command"),
     "replay": ("voxpool.sim.replay.command", "replay_command"),
     "shrink": ("voxpool.sim.replay.command", "shrink_command"),
 }
@@ -40,7 +41,7 @@ COMMANDS = {
 HEADINGS = {
     "Scenarios": ("run", "list", "scenario"),
     "Sizes and times": ("capacity", "calibrate"),
-    "Search for failures": ("soak", "explore", "replay", "shrink", "diff"),
+    "Search for failures": ("soak", "explore", "replay", "shrink", "regressions", "diff"),
 }
 
 
@@ -160,7 +161,10 @@ def soak(
     quick: bool,
     store: str,
 ) -> int:
-    """Run many seeds, drawing every option of each run from its seed; without --seeds, one run of 30 days."""
+    """Run many seeds, drawing every option of each run from its seed; without --seeds, one run of 30 days.
+
+    Several seeds come after the runs that failed once (see `regressions`); when one of these fails, no seed is run.
+    """
     if seeds is None:
         from voxpool.sim.swarm.long_report import soak_days
 

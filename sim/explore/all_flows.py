@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voxpool.sim.experiments.without import variant_without
+from voxpool.sim.explore.kept import play_kept
 from voxpool.sim.explore.model.flow import Flow
 from voxpool.sim.explore.search.depth_first import every_end, every_order
 from voxpool.sim.explore.search.tally import Budget, Tally
+from voxpool.sim.replay.case import KEPT
+from voxpool.sim.replay.regressions import SHIPPED
 from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
@@ -33,6 +36,8 @@ def explore_all(
     lines: list[Line] = []
     searches: list[dict[str, Any]] = []
     pruned_s = 0.0
+    failed_again = [run for run in play_kept(flows, (SHIPPED, KEPT)) if run.signs]
+    lines.append(Line("", "kept schedules that fail", "", None, len(failed_again), "== 0"))
     for name, flow in flows.items():
         if not flow.is_complete:
             continue
@@ -58,6 +63,7 @@ def explore_all(
         seed=1,
         options={"flow": "all", "seconds": limit_s, "quick": is_quick},
         lines=lines,
+        notes=[f"fails again: {run.file}: {run.signs[0]}" for run in failed_again],
         variants={WITH: {"searches": searches, "wall_s": watch.seconds()}},
         variant=WITH,
     )

@@ -19,6 +19,7 @@ from voxpool.scheduler.sentences import nearest
 from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.experiments.without import variant_without
 from voxpool.sim.explore import printing
+from voxpool.sim.explore.kept import keep, play_kept
 from voxpool.sim.explore.model.execution import MakeExecution
 from voxpool.sim.explore.model.flow import Flow
 from voxpool.sim.explore.model.running import Run, follow
@@ -28,6 +29,8 @@ from voxpool.sim.explore.search.schedule import from_text, to_text
 from voxpool.sim.explore.search.shrinking import Shrunk, shrink
 from voxpool.sim.explore.search.tally import Budget, Tally
 from voxpool.sim.explore.search.walks import Sizes, pct_walks, random_walks
+from voxpool.sim.replay.case import KEPT
+from voxpool.sim.replay.regressions import SHIPPED, KeptRun
 from voxpool.sim.report.command_options import common, progress_bar, show
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
@@ -80,6 +83,10 @@ class Explored:
     """Sizes for the bound of PCT."""
     shrunk: Shrunk | None = None
     """The first failing run, shrunk."""
+    kept: Path | None = None
+    """The file of its schedule, unless a defect was put back."""
+    again: list[KeptRun] = field(default_factory=list)
+    """Kept schedules of this flow that fail again; then nothing was searched."""
     searches_agree: bool | None = None
     """True when the complete plain search and the complete pruned one reached the same ends, in as many orders."""
 
@@ -134,7 +141,7 @@ def explore_command(
     quick: bool,
     store: str,
 ) -> int:
-    """Run the possible orders of the steps of FLOW: all of them if their number allows.
+    """Run the possible orders of the steps of FLOW: all if their number allows, first those that failed once.
 
     A step is a script's commit, its reply, a delivery, a timer, a client's action or a fault. Without FLOW, list the
     flows.
@@ -169,7 +176,7 @@ def explore_command(
         for line in (*printing.steps_of(run, is_full=steps), *printing.ended(run)):
             say(line)
         return 1 if run.broken else 0
-    explored = explore(found, wanted, progress_bar)
+    explored = explore(found, wanted, progress_bar, KEPT)
     report = report_of(explored)
     code = show(report, report.write(json_path, out))
     for line in printing.after_the_table(explored, steps):
@@ -191,10 +198,19 @@ def find_flow(flows: Mapping[str, Flow], name: str) -> Flow:
     return flows[name]
 
 
-def explore(flow: Flow, wanted: Wanted, progress: Callable[[str], Any]) -> Explored:
-    """Search the orders of `flow`, and shrink the first failing schedule."""
+def explore(flow: Flow, wanted: Wanted, progress: Callable[[str], Any], kept_in: Path | None = None) -> Explored:
+    """Search the orders of `flow`, and shrink the first failing schedule.
+
+    With `kept_in` the kept schedules of `flow` are played first; when one fails nothing is searched. A schedule that is
+    found to fail is kept there. Both apply only without a defect that is put back.
+    """
     make_execution = flow.execution_of(variant_without(wanted.without))
     explored = Explored(wanted, flow, follow(make_execution, ()))
+    kept_in = None if wanted.without else kept_in
+    if kept_in is not None:
+        explored.again = [run for run in play_kept({flow.name: flow}, (SHIPPED, kept_in)) if run.signs]
+        if explored.again:
+            return explored
     searches = _searches(flow, wanted, make_execution, explored)
     watch = Stopwatch()
     for search in searches:
@@ -206,6 +222,8 @@ def explore(flow: Flow, wanted: Wanted, progress: Callable[[str], Any]) -> Explo
         with progress("shrinking") as tell:
             budget = Budget(seconds=min(SHRINK_SECONDS, max(5.0, wanted.limit_s / 10)))
             explored.shrunk = shrink(make_execution, failing, budget, tell)
+        if kept_in is not None:
+            explored.kept = keep(flow.name, explored.shrunk.run, kept_in)
     return explored
 
 

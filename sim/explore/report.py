@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from voxpool.sim.explore.search.outcomes import outcome_picture, outcomes
 from voxpool.sim.explore.search.schedule import to_text
 from voxpool.sim.explore.search.tally import Tally
 from voxpool.sim.explore.search.walks import pct_bound
-from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
+from voxpool.sim.report.report import WITH, WITHOUT, Line, Picture, Report
 
 if TYPE_CHECKING:
     from voxpool.sim.explore.command import Explored
@@ -32,6 +33,8 @@ def report_of(explored: Explored) -> Report:
             else Line("", name, unit, None, figure, limit)
         )
 
+    if explored.again:
+        add("kept schedules that fail", len(explored.again), "== 0")
     for tally in explored.tallies:
         add(f"{tally.way}: run", tally.runs)
         if tally.interleavings:
@@ -51,7 +54,6 @@ def report_of(explored: Explored) -> Report:
             int(explored.searches_agree),
             "== 1" if side == WITH else "",
         )
-    table = _table(explored)
     return Report(
         experiment="explore",
         question=f"{explored.flow.name}: {explored.flow.question}",
@@ -70,15 +72,20 @@ def report_of(explored: Explored) -> Report:
         lines=lines,
         variants={side: {"searches": [_figures(tally) for tally in explored.tallies], **_checkers(explored)}},
         variant=side,
-        pictures=[lambda: outcome_picture(f"{explored.flow.name}: how its interleavings end", table)],
+        notes=[
+            *(f"fails again: {run.file}: {run.signs[0]}" for run in explored.again),
+            *([f"kept: {explored.kept}"] if explored.kept else []),
+        ],
+        pictures=[partial(_picture, explored)] if explored.tallies else [],
         extra={"first_failing": _failing(explored), "steps": [taken.step.label for taken in explored.default.taken]},
     )
 
 
-def _table(explored: Explored) -> Tally:
-    """Return the search for the picture: the one of all interleavings if it is complete, else the first."""
+def _picture(explored: Explored) -> Picture:
+    """Draw the ends of the complete search of all interleavings, or else of the first search."""
     whole = [tally for tally in explored.tallies if tally.is_complete and not tally.cut_short]
-    return (whole or explored.tallies)[0]
+    title = f"{explored.flow.name}: how its interleavings end"
+    return outcome_picture(title, (whole or explored.tallies)[0])
 
 
 def _figures(tally: Tally) -> dict[str, Any]:

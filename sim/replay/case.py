@@ -60,6 +60,8 @@ class Found(msgspec.Struct, frozen=True):
     """Virtual time of the first broken checker."""
     details: list[str] = []
     version: str = __version__
+    why: str = ""
+    """The defect that it showed, in a sentence, when that is known."""
 
 
 def run_case(

@@ -12,6 +12,8 @@ from typing import Any
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.scheduler.stores.shown import without_password
+from voxpool.sim.replay.case import KEPT
+from voxpool.sim.replay.regressions import SHIPPED, KeptRun, play_kept
 from voxpool.sim.report.progress import progress_bar
 from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.swarm.coverage import Reached, add, known, never
@@ -41,12 +43,16 @@ def soak_seeds(
     python: str = sys.executable,
     is_shown: bool = False,
 ) -> Report:
-    """Run `count` seeds from `first` on; with `replay` each is run again elsewhere. Raises ConfigError."""
+    """Run `count` seeds from `first` on; with `replay` each is run again elsewhere. Raises ConfigError.
+
+    More than one seed come after the runs that failed once: when one of these fails, no seed is run.
+    """
     if size not in SIZES:
         raise ConfigError(f"size {size!r}: {nearest(size, SIZES)}")
     _check_store(store, jobs)
     watch = Stopwatch()
-    seeds = range(first, first + count)
+    kept = [*play_kept(SHIPPED, store), *play_kept(keep_in or KEPT, store, "swarm-*")] if count > 1 else []
+    seeds = range(first, first if any(run.signs for run in kept) else first + count)
     results: list[SeedResult] = []
     reached: Reached = {family: Counter() for family in known(_ends(size))}
     folders: dict[int, Path] = {}
@@ -67,7 +73,7 @@ def soak_seeds(
         here = {result.seed: result.trace_hash for result in results}
         differ = differing(here, hashes_elsewhere(list(seeds), size, jobs, python))
     options = {"seed": first, "seeds": count, "size": size, "store": store, "jobs": jobs, "replay": replay}
-    return report_of(results, reached, options, wall_s, folders, differ)
+    return report_of(results, reached, options, wall_s, folders, differ, kept)
 
 
 def report_of(
@@ -77,12 +83,15 @@ def report_of(
     wall_s: float,
     folders: Mapping[int, Path],
     differ: Sequence[int] | None,
+    kept: Sequence[KeptRun] = (),
 ) -> Report:
-    """Return the report: the failing seeds decide, coverage is for information."""
+    """Return the report: the failing seeds and kept runs decide, coverage is for information."""
     size, store = options["size"], options["store"]
     failed = [result for result in results if result.failed]
     completed = sum(result.completed for result in results)
+    failed_again = [run for run in kept if run.signs]
     lines = [
+        Line("", f"kept runs that fail, of {len(kept)}", "", None, len(failed_again), limit="== 0"),
         Line("", "seeds", "", None, len(results)),
         Line("", "seeds that failed", "", None, len(failed), limit="== 0"),
         Line("", "requests", "", None, sum(result.requests for result in results)),
@@ -98,7 +107,10 @@ def report_of(
     for family, names in known(_ends(size)).items():
         got = len(names) - len(missing[family])
         lines.append(Line("", f"{family} reached, of {len(names)}", "", None, got))
-    notes = [f"never reached, {family}: {_named(names)}" for family, names in missing.items() if names]
+    notes = [f"fails again: {run.file}: {run.signs[0]}" for run in failed_again]
+    if failed_again:
+        notes.append("no seed was run: mend these first, or remove their folders")
+    notes += [f"never reached, {family}: {_named(names)}" for family, names in missing.items() if names]
     if differ:
         notes.append(f"another trace in another process: seeds {', '.join(map(str, differ[:SHOWN_MAX]))}")
     for result in failed[:SHOWN_MAX]:
@@ -120,6 +132,7 @@ def report_of(
         extra={
             "coverage": {family: dict(sorted(counts.items())) for family, counts in reached.items()},
             "never_reached": missing,
+            "failed_again": [{"file": str(run.file), "signs": run.signs} for run in failed_again],
             "failures": [
                 {
                     "seed": result.seed,
