@@ -100,7 +100,7 @@ def test_every_query_uses_the_selected_source_and_schedulers() -> None:
 
 def test_the_page_describes_exactly_the_panels() -> None:
     """ops/README.md says when to look at which panel."""
-    section = (OPS / "README.md").read_text().partition("## Which panel when\n")[2].partition("\n## ")[0]
+    section = (OPS / "README.md").read_text().partition("## How to use the panels\n")[2].partition("\n## ")[0]
     assert set(re.findall(r"\*\*(.+?)\*\*", " ".join(section.split()))) == {panel.title for panel in PANELS}
 
 
