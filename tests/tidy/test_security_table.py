@@ -10,7 +10,7 @@ import msgspec
 from voxpool.scheduler.config import Settings
 
 ROOT = Path(__file__).parents[2]
-BOUNDS = (ROOT / "SECURITY.md").read_text().partition("| what | setting |")[2].partition("\n\n")[0]
+BOUNDS = (ROOT / "SECURITY.md").read_text().partition("| limit | setting |")[2].partition("\n\n")[0]
 ROWS = [line.strip("| ").split(" | ") for line in BOUNDS.splitlines()[2:]]
 TEST = re.compile(r"`(?:(tests/[\w/]+\.py|test_\w+\.py)|…)(?:::(test_\w+))?`")
 
