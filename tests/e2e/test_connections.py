@@ -11,7 +11,7 @@ from tests.e2e.connections import BYTES_A_CONNECTION_GOAL, SLOWER_GOAL, Connecti
 pytestmark = pytest.mark.alone
 
 
-def lived(folder: Path, sessions: int, nodes: int, beat_s: float, beats: int) -> Connections:
+def keeps_alive(folder: Path, sessions: int, nodes: int, beat_s: float, beats: int) -> Connections:
     """Open the connections and check what must hold at any size."""
     report = measured(folder, sessions, nodes, beat_s, beats)
     print(report)
@@ -26,7 +26,7 @@ def lived(folder: Path, sessions: int, nodes: int, beat_s: float, beats: int) ->
 
 
 def test_five_hundred_sessions_and_a_hundred_nodes(folder: Path) -> None:
-    lived(folder, sessions=500, nodes=100, beat_s=3, beats=2)
+    keeps_alive(folder, sessions=500, nodes=100, beat_s=3, beats=2)
 
 
 @pytest.mark.large
@@ -35,6 +35,6 @@ def test_five_thousand_sessions_and_a_thousand_nodes_for_a_minute(folder: Path) 
     """The minute is longer than a lease of the default settings; a job takes less than twice as long as at an idle
     scheduler.
     """
-    report = lived(folder, sessions=5000, nodes=1000, beat_s=15, beats=4)
+    report = keeps_alive(folder, sessions=5000, nodes=1000, beat_s=15, beats=4)
     assert max(report.session.rss, report.node.rss) < BYTES_A_CONNECTION_GOAL
     assert report.slower < SLOWER_GOAL

@@ -1,4 +1,4 @@
-"""HttpClient beside servers and proxies that cut, stall, trickle, refuse early, or never stop."""
+"""HttpClient with servers and proxies that disconnect, stall, trickle, refuse early, or never stop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOO_LARGE = b'{"type":"t","title":"t","status":413,"detail":"no","reason":"audio
 
 
 class Peer:
-    """A connection of the client, as its server has it."""
+    """A connection of the client, as seen by its server."""
 
     def __init__(self, accepted: socket.socket, number: int, ended: threading.Event) -> None:
         self.socket = accepted
@@ -43,7 +43,7 @@ class Peer:
 
 @contextlib.contextmanager
 def serving(serve: Callable[[Peer], None]) -> Iterator[tuple[str, list[Peer]]]:
-    """A server that hands each connection to `serve`, then closes it; yields its URL and the connections so far."""
+    """A server that passes each connection to `serve`, then closes it; yields its URL and the connections so far."""
     peers: list[Peer] = []
     ended = threading.Event()
     threads: list[threading.Thread] = []
@@ -91,7 +91,7 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
             assert len(peers) == number
 
 
-def test_a_request_is_sent_again_when_its_answer_was_cut_off() -> None:
+def test_a_request_is_repeated_when_its_answer_was_incomplete() -> None:
     def serve(peer: Peer) -> None:
         peer.request()
         peer.socket.sendall(WELL if peer.number == TRIES - 1 else WELL[:-1])
@@ -101,7 +101,7 @@ def test_a_request_is_sent_again_when_its_answer_was_cut_off() -> None:
         assert len(peers) == TRIES
 
 
-def test_an_answer_that_is_always_cut_off_is_no_answer() -> None:
+def test_an_answer_that_is_always_incomplete_is_an_error() -> None:
     def serve(peer: Peer) -> None:
         peer.request()
         peer.socket.sendall(WELL.replace(b"15", b"16"))
@@ -118,7 +118,7 @@ def test_an_answer_that_is_always_cut_off_is_no_answer() -> None:
 @pytest.mark.parametrize(
     "begin", [b"", b"HTTP/1.1 200 OK\r\nx: ", WELL[:-15]], ids=["silent", "in the head", "in the body"]
 )
-def test_a_server_that_trickles_or_stalls_costs_the_patience_and_no_more(begin: bytes) -> None:
+def test_a_slow_or_stalling_server_costs_at_most_the_patience(begin: bytes) -> None:
     def serve(peer: Peer) -> None:
         peer.request()
         peer.socket.sendall(begin)
@@ -131,7 +131,7 @@ def test_a_server_that_trickles_or_stalls_costs_the_patience_and_no_more(begin: 
 
 
 def test_an_early_refusal_of_a_large_body_is_the_answer() -> None:
-    """The server answers after the head and closes while the audio is still on its way."""
+    """The server answers after the head and closes while the audio is in flight."""
 
     def serve(peer: Peer) -> None:
         peer.request()
@@ -150,7 +150,7 @@ def test_an_early_refusal_of_a_large_body_is_the_answer() -> None:
 
 
 @pytest.mark.parametrize("length", [b"", b"content-length: 99999999999\r\n"], ids=["without end", "too long"])
-def test_an_answer_without_bound_is_refused(length: bytes) -> None:
+def test_an_unbounded_answer_is_rejected(length: bytes) -> None:
     sent = 0
 
     def serve(peer: Peer) -> None:

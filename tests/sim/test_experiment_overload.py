@@ -61,7 +61,9 @@ def short() -> dict[str, ShortJobs]:
 
 
 def test_a_job_that_would_end_too_late_gives_its_slot_to_one_that_is_in_time(short: dict[str, ShortJobs]) -> None:
-    """Refusals bring most of it; the end of what waits too long brings the rest, and nothing is worked on in vain."""
+    """Most of it comes from rejections; giving up jobs that wait too long brings the rest, and nothing is worked on in
+    vain.
+    """
     accepts_all, refuses, gives_up = (short[f"{side} even work"] for side in (WITHOUT, REFUSES, WITH))
     assert accepts_all.in_vain > 0.8 * accepts_all.made and gives_up.in_vain == 0 < refuses.in_vain
     assert gives_up.in_time >= refuses.in_time > 5 * accepts_all.in_time
@@ -70,7 +72,7 @@ def test_a_job_that_would_end_too_late_gives_its_slot_to_one_that_is_in_time(sho
 
 @pytest.mark.parametrize(("accepted_all", "gave_up", "is_kept"), [(50, 510, True), (60, 510, False), (50, 490, False)])
 def test_a_side_that_gives_up_too_much_is_broken(accepted_all: int, gave_up: int, is_kept: bool) -> None:
-    """It is compared with a pool that refuses nobody (10 times), and with one that only refuses (99 %)."""
+    """It is compared with a pool that rejects nothing (10 times), and with one that only rejects (99 %)."""
     jobs = {WITHOUT: accepted_all, REFUSES: 500, WITH: gave_up}
     short = {f"{side} even work": ShortJobs(1000, in_time) for side, in_time in jobs.items()}
     line = next(line for line in lines_of("overload", short) if "even work: of these completed" in line.name)

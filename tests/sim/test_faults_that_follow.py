@@ -25,7 +25,7 @@ SCENARIO = Scenario(
 
 
 class Begun(Watcher):
-    """The faults that began: seconds, kind, target, number of attempts that were with the target."""
+    """The faults that began: seconds, kind, target, number of attempts at the target."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -72,6 +72,6 @@ def test_without_chance_nothing_follows() -> None:
         ("wire", Fault("client_freeze", 0.0, follows=0.5), 'need ends = "model"'),
     ],
 )
-def test_what_cannot_follow_is_refused(ends: str, fault: Fault, message: str) -> None:
+def test_invalid_followers_are_rejected(ends: str, fault: Fault, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_scenario(msgspec.structs.replace(SCENARIO, ends=ends, faults=[fault]), "test")

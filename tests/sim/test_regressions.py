@@ -1,4 +1,4 @@
-"""Runs and schedules that failed once are kept, and played before the next swarm or search."""
+"""Runs and schedules that failed once are stored, and played before the next swarm or search."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SENTENCE = OneAssignmentAnAttempt.sentence
 
 @pytest.fixture
 def only_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder for kept runs; those that come with voxpool are not played."""
+    """Return an empty folder for stored runs; the packaged ones are not played."""
     for module in ("swarm.swarm_report", "explore.command", "cli.regressions"):
         monkeypatch.setattr(f"voxpool.sim.{module}.SHIPPED", tmp_path / "none")
     monkeypatch.setattr("voxpool.sim.swarm.swarm_report.SHRUNK_MAX", 0)
@@ -66,8 +66,8 @@ def explored(kept: Path) -> Explored:
     return explore(FLOWS["1-timeout-offline"], Wanted("1-timeout-offline", runs=5, random=True), no_bar, kept)
 
 
-def test_what_failed_once_holds() -> None:
-    """The cases that come with voxpool: runs of the model and of the wire, and schedules."""
+def test_earlier_failures_pass() -> None:
+    """These are the packaged cases: runs of the model and of the wire, and schedules."""
     runs = [*play_kept(SHIPPED), *play_schedules(FLOWS, (SHIPPED,))]
     assert {run.file.parent.name: run.signs for run in runs if run.signs} == {}
     assert all(run.about and "not played" not in run.about for run in runs)

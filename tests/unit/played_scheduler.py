@@ -1,4 +1,4 @@
-"""A scheduler that a test plays for the SDK: connections in memory that carry messages in place of frames."""
+"""A scheduler that a test plays for the SDK: connections in memory that carry messages instead of frames."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ GRACE_MS = 30_000
 
 
 class PlayedConnection:
-    """Takes the place of a Connection of the SDK. `sent` has what the SDK has sent over it."""
+    """Replaces a Connection of the SDK. `sent` has the messages that the SDK has sent over it."""
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
         self.is_closed = False
         self.round_trips = 0
         self.takes = asyncio.Event()
-        """Cleared: what is sent waits, as behind a full buffer."""
+        """When cleared, sent messages wait, as behind a full buffer."""
         self.takes.set()
         self._error: Exception | None = None
         self._incoming: asyncio.Queue[Any] = asyncio.Queue()
@@ -32,16 +32,16 @@ class PlayedConnection:
             self._incoming.put_nowait(message)
 
     def cut(self) -> None:
-        """Break the connection; the SDK notices when it has read what was sent before, or at its next message."""
+        """Break the connection; the SDK notices when it has read the earlier messages, or at its next message."""
         self._error = ConnectionResetError("cut")
         self._incoming.put_nowait(self._error)
         self.takes.set()
 
     def of_kind(self, kind: type[M]) -> list[M]:
-        """Return what was sent of that kind."""
+        """Return the sent messages of that kind."""
         return [message for message in self.sent if isinstance(message, kind)]
 
-    # ---- what the SDK calls
+    # ---- called by the SDK
 
     async def send(self, message: Any) -> None:
         await self.takes.wait()
@@ -75,11 +75,11 @@ class PlayedScheduler:
         self.connections: list[PlayedConnection] = []
         self.is_away = False
         self.tries: list[float] = []
-        """When a connection was tried, in seconds of the loop."""
+        """The times of connection attempts, in seconds of the loop."""
         self.doors: list[Door] = []
 
     async def open(self, door: Door, codec: Codec[Any]) -> PlayedConnection:
-        """Take the place of Connection.open."""
+        """Replaces Connection.open."""
         self.doors.append(door)
         self.tries.append(asyncio.get_running_loop().time())
         if self.is_away:
@@ -93,22 +93,22 @@ class PlayedScheduler:
         return self.connections[-1]
 
     async def connected(self, count: int) -> PlayedConnection:
-        """Wait for connection number `count` and for its first message; return it."""
+        """Wait for connection number `count` and for its first message; return the connection."""
         while len(self.connections) < count or not self.connections[count - 1].sent:
             await settle()
         return self.connections[count - 1]
 
 
 def welcome(generation: str = "g", **limits: int) -> Welcome:
-    """The answer to hello."""
+    """Return the answer to hello."""
     return Welcome("s", {"session_grace_ms": GRACE_MS, **limits}, generation=generation)
 
 
 def registered(heartbeat_ms: int = 5000, **fields: Any) -> Registered:
-    """The answer to register."""
+    """Return the answer to register."""
     return Registered("g", heartbeat_ms, 15_000, **fields)
 
 
 async def settle() -> None:
-    """Let everything happen that is due now."""
+    """Run everything that is due now."""
     await asyncio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""The lease of a claim on its own clock: when it is renewed, waited for, lost and given back."""
+"""The lease of a claim on its own clock: when it is renewed, awaited, lost and released."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_lease_is_renewed_three_times_in_its_time() -> None:
 
 
 @virtual
-async def test_a_dead_owner_is_followed_when_its_lease_has_ended() -> None:
+async def test_a_dead_owner_is_replaced_when_its_lease_has_ended() -> None:
     redis = PlayedRedis()
     await redis.set(OWNER_KEY, "dead", px=7000)
     heir = Owner(redis, "heir")
@@ -68,8 +68,8 @@ async def test_an_owner_that_renews_is_alive() -> None:
 
 
 @virtual
-async def test_a_lease_that_never_ends_is_waited_for_only_for_its_time() -> None:
-    """Somebody set the key by hand, without an end."""
+async def test_a_lease_without_an_end_is_awaited_for_a_limited_time() -> None:
+    """The key was set by hand, without an expiry."""
     redis = PlayedRedis()
     await redis.set(OWNER_KEY, "by hand")
     with pytest.raises(ConfigError, match="belongs to by hand"):
@@ -86,7 +86,7 @@ async def test_other_partitions_are_refused() -> None:
 
 
 @virtual
-async def test_what_is_given_back_is_free_at_once_and_not_renewed() -> None:
+async def test_a_released_claim_is_free_at_once_and_not_renewed() -> None:
     redis = PlayedRedis()
     owner = Owner(redis, "a")
     await owner.claim.take()
@@ -101,7 +101,7 @@ async def test_what_is_given_back_is_free_at_once_and_not_renewed() -> None:
 
 
 @virtual
-async def test_giving_back_takes_its_time_at_most_and_leaves_what_is_not_ours() -> None:
+async def test_a_release_is_bounded_and_keeps_foreign_claims() -> None:
     redis = PlayedRedis()
     owner = Owner(redis, "a")
     await owner.claim.take()
@@ -123,7 +123,7 @@ async def test_giving_back_takes_its_time_at_most_and_leaves_what_is_not_ours() 
 
 
 @virtual
-async def test_a_store_that_was_emptied_is_claimed_again() -> None:
+async def test_a_flushed_store_is_claimed_again() -> None:
     redis = PlayedRedis()
     owner = Owner(redis, "a")
     await owner.claim.take()
@@ -150,7 +150,7 @@ async def test_another_name_under_the_claim_is_the_end() -> None:
 
 @pytest.mark.parametrize("how", ["away", "hangs"])
 @virtual
-async def test_a_server_that_is_away_is_looked_for_anew_until_it_is_back(how: str) -> None:
+async def test_a_missing_server_is_tried_until_it_is_back(how: str) -> None:
     redis = PlayedRedis()
     owner = Owner(redis, "a")
     await owner.claim.take()
@@ -176,7 +176,7 @@ async def test_a_server_that_does_not_answer_the_claim_is_named() -> None:
 
 
 @virtual
-async def test_whether_somebody_holds_it_is_seen_by_the_renewal() -> None:
+async def test_the_renewal_shows_whether_the_claim_is_held() -> None:
     redis = PlayedRedis()
     assert not await Owner(redis, "a").claim.is_held() and now() == 0
     owner = Owner(redis, "a")

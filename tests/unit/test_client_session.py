@@ -1,4 +1,4 @@
-"""The client's end of a session over connections that break: what is sent again, in which order, when it gives up."""
+"""The client's end of a session over breaking connections: what it sends again, in which order, when it gives up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voxpool.scheduler.sdk.wire.connection import OPEN_TIMEOUT_S, PING_S
 
 @virtual
 async def test_all_open_submits_are_sent_again_in_order(scheduler: PlayedScheduler) -> None:
-    """What was accepted, too: the next scheduler may not know it. What has its result is not."""
+    """Accepted ones too, since the next scheduler may not have them. Submits with a result are not sent."""
     async with client_of(session_id="s") as client:
         a, b, c = asks(client, "a", "b", "c")
         first = await scheduler.connected(1)
@@ -77,7 +77,7 @@ async def test_a_refused_greeting_ends_the_client_with_its_reason(scheduler: Pla
 
 @virtual
 async def test_new_submits_follow_repeated_ones(scheduler: PlayedScheduler) -> None:
-    """Also when the connection takes them slowly, and breaks while it does."""
+    """Also when the connection is slow, and breaks in between."""
     async with client_of() as client:
         tasks = asks(client, "a", "b")
         first = await scheduler.connected(1)
@@ -108,7 +108,7 @@ async def test_new_submits_follow_repeated_ones(scheduler: PlayedScheduler) -> N
 
 @virtual
 async def test_a_result_is_delivered_once(scheduler: PlayedScheduler) -> None:
-    """To its submit, or, when none waits, to on_result; a number that came before is dropped unless it is another's."""
+    """It goes to its submit, or to on_result when none waits; a known number is dropped unless its job differs."""
     given: list[str] = []
     async with client_of(on_result=lambda result: given.append(result.request_id), resume=True) as client:
         (a,) = asks(client, "a")
@@ -181,7 +181,7 @@ async def test_a_client_gives_up_a_missing_scheduler_after_its_patience(schedule
 
 @virtual
 async def test_attempts_are_frequent_enough_for_the_granted_grace(scheduler: PlayedScheduler) -> None:
-    """Four at least while the scheduler keeps the session; at most 5 s apart."""
+    """There are at least four attempts while the scheduler keeps the session, at most 5 s apart."""
     async with client_of(give_up_s=60):
         first = await scheduler.connected(1)
         assert first.of_kind(Hello)[0].patience_ms == round((60 + 2 * PING_S + OPEN_TIMEOUT_S) * 1000)

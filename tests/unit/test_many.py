@@ -1,4 +1,4 @@
-"""Many submits at a time: never more than the bound, each outcome with its place, nothing goes on after the end."""
+"""Many submits at a time: never more than the limit, each outcome with its index, nothing continues after the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voxpool.scheduler.sdk.many import Done, in_parallel
 
 @virtual
 async def test_outcomes_come_as_they_are_done_and_input_is_read_as_needed() -> None:
-    """The first takes longest; the third is refused; two at a time."""
+    """The first takes longest; the third is rejected; two run at a time."""
     lasts_s = {b"a": 10.0, b"b": 1.0, b"c": 2.0, b"d": 3.0}
     read: list[bytes] = []
     at_once, most = 0, 0
@@ -43,7 +43,7 @@ async def test_outcomes_come_as_they_are_done_and_input_is_read_as_needed() -> N
 
 
 @virtual
-async def test_who_leaves_early_cancels_what_runs() -> None:
+async def test_leaving_early_cancels_the_running_submits() -> None:
     cancelled: list[bytes] = []
 
     async def submit(audio: bytes) -> JobResult:

@@ -1,4 +1,4 @@
-"""The sentences of the scheduler's refusals: each names what is bounded, and when to try again."""
+"""The messages of the scheduler's rejections: each names its bound, and the time to retry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RETRY_MS = 3000
 
 
 async def refusal(rig: Rig, *accepted: str, request_id: str = "r", audio: bytes = b"0123456789") -> Rejected:
-    """Submit requests that are accepted, then one that is not; return its refusal."""
+    """Submit requests that are accepted, then one that is not; return its rejection."""
     fields: dict[str, Any] = {"pair": "zh:en", "audio": b"0123456789"}
     for name in accepted:
         rig.dispatcher.submit(request_id=name, **fields)
@@ -106,7 +106,7 @@ async def test_an_answer_for_an_attempt_that_is_not_held_is_named() -> None:
     assert link.of_kind(Error) == [Error("not_held", "n1 doesn't hold j-7 attempt 3")]
 
 
-async def test_a_transition_that_can_not_be_is_named() -> None:
+async def test_an_impossible_transition_is_named() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")
     assert repr(node) == f"<node n1 {node.generation} 0/1 connected>"

@@ -16,12 +16,12 @@ from voxpool.scheduler.core.seams import Observer
 
 
 class Seen(Observer):
-    """What the role reports."""
+    """Records the reports of the role."""
 
     def __init__(self) -> None:
         self.removed: list[str] = []
         self.sweeps: list[tuple[float, int]] = []
-        """When, in seconds of the loop, and how many jobs."""
+        """Times, in seconds of the loop, and numbers of jobs."""
         self.lasted_ms: list[float] = []
 
     def job_removed(self, job: Job) -> None:
@@ -65,7 +65,7 @@ def test_one_call_removes_a_slice_at_most() -> None:
 
 
 @virtual
-async def test_each_interval_removes_all_that_is_due() -> None:
+async def test_each_interval_removes_all_due_jobs() -> None:
     kept = Kept(*range(1, 8), sweep_slice=3)
     kept.clock.ms = 1_000_000
     role = asyncio.create_task(kept.role.run_forever())

@@ -1,4 +1,4 @@
-"""The connection of the SDK: where it goes, what it counts, and when a peer that takes nothing is given up."""
+"""The connection of the SDK: its handshake, its counts, and when it gives up a peer that reads nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STALL_S = 5.0
 
 
 class FullTransport(asyncio.Transport):
-    """A transport whose buffer has `size` bytes that the peer has not taken."""
+    """A transport whose buffer has `size` bytes that the peer has not read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class FullTransport(asyncio.Transport):
         self.aborts: list[float] = []
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """The test says when the buffer is full."""
+        """The test decides when the buffer is full."""
 
     def get_write_buffer_size(self) -> int:
         return self.size
@@ -62,7 +62,7 @@ def stalling() -> tuple[_StallingSocket, FullTransport]:
 
 
 @virtual
-async def test_a_peer_that_takes_nothing_of_a_full_buffer_is_given_up() -> None:
+async def test_a_peer_that_does_not_read_a_full_buffer_is_given_up() -> None:
     socket, transport = stalling()
     socket.pause_writing()
     await asyncio.sleep(STALL_S - 0.1)
@@ -105,7 +105,7 @@ async def test_a_buffer_that_is_free_again_is_not_watched(end: str) -> None:
 
 
 class Frames:
-    """A socket that gives and takes frames."""
+    """A socket that sends and receives frames."""
 
     def __init__(self, *coming: bytes | str) -> None:
         self.written = 0
@@ -139,7 +139,7 @@ def connection_of(frames: Any) -> Connection[Any]:
 @pytest.mark.parametrize("length", [10, 125, 126, 65535, 65536])
 @virtual
 async def test_all_bytes_of_a_message_are_counted(length: int) -> None:
-    """As many as the library writes: masked frames with their heads."""
+    """The count is that of the library: masked frames with their heads."""
     frames = Frames()
     empty = len(encode(Error("r", ""), binary=True))
     text = ""
@@ -172,7 +172,7 @@ async def test_a_round_trip_waits_for_the_answer_and_a_close_at_most_two_seconds
 
 @virtual
 async def test_how_a_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy, no compression, no bound on messages; pings at the time of the door."""
+    """There is no proxy, no compression, no limit of messages; pings follow the interval of the endpoint."""
     made: list[tuple[str, dict[str, Any]]] = []
     socket, _ = stalling()
 
@@ -206,7 +206,7 @@ async def test_how_a_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_an_answer_instead_of_a_connection(
     monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
 ) -> None:
-    """A refusal that won't change is final; any other is a broken connection."""
+    """A final rejection is final; any other is a broken connection."""
 
     async def connect(url: str, **options: Any) -> None:
         raise InvalidStatus(Response(status, "No", Headers()))
@@ -227,13 +227,13 @@ async def test_an_answer_instead_of_a_connection(
         ("ws://h/?a=b", "ws://h/ws/node?a=b"),
     ],
 )
-def test_a_url_names_the_door(url: str, whole: str) -> None:
+def test_a_url_names_the_endpoint(url: str, whole: str) -> None:
     assert door_url(url, "/ws/node") == whole
     door = Door.of(url, "/ws/node", None, 7.0)
     assert (door.url, door.ping_s, door.tls is not None) == (whole, 7.0, whole.startswith("wss:"))
 
 
 @pytest.mark.parametrize("url", ["ftp://h", "ws://", "h:5010", ""])
-def test_what_is_no_url_of_a_scheduler_is_an_error_that_names_it(url: str) -> None:
+def test_an_invalid_url_is_an_error_that_names_it(url: str) -> None:
     with pytest.raises(ConfigError, match=r"is not the URL of a scheduler; write ws://HOST:PORT or http://HOST:PORT"):
         door_url(url, "/ws/node")

@@ -1,4 +1,4 @@
-"""A server that accepts and never answers: each question ends in its time, with a sentence that names it."""
+"""A server that accepts and never answers: each request times out with a message that names it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CALLS = [lapsed_nodes(1, 1)]
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[RedisStore]:
-    """A store whose server says nothing."""
+    """A store whose server sends nothing."""
     writers: list[asyncio.StreamWriter] = []
     async with await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -45,7 +45,7 @@ QUESTIONS: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("what", QUESTIONS)
-async def test_each_question_ends_in_its_time(what: str) -> None:
+async def test_each_request_times_out(what: str) -> None:
     async with silent() as store, asyncio.timeout(20):
         with pytest.raises(StoreUnavailable) as error:
             await QUESTIONS[what](store)
@@ -65,12 +65,12 @@ async def test_one_flush_at_a_time_and_after_a_failure_the_next() -> None:
 
 
 @pytest.mark.parametrize("spec", ["redis://127.0.0.1:1", "rediss://127.0.0.1:1", "unix:///none/such"])
-async def test_what_names_a_server_is_tried(spec: str) -> None:
+async def test_an_address_of_a_server_is_tried(spec: str) -> None:
     with pytest.raises(StoreUnavailable, match=spec):
         await open_store(spec)
 
 
-async def test_what_names_no_store_is_an_error_without_its_password() -> None:
+async def test_an_invalid_address_is_an_error_without_its_password() -> None:
     assert isinstance(await open_store("memory"), MemoryStore)
     with pytest.raises(ConfigError) as error:
         await open_store("rediz://u:secret@h?password=other&db=1")

@@ -1,4 +1,4 @@
-"""What a scheduler learns of its server, each fact from its place."""
+"""The facts that a scheduler reads about its server, each from its source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A waiting job whose timeout leaves too little time for its work: when it is given up, and when not (late_factor)."""
+"""A waiting job whose timeout leaves too little time for its work: when it is given up (late_factor)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP_S = 0.1
 
 
 class SlowStore(MemoryStore):
-    """A store that answers while `answers` is set."""
+    """A store that answers only while `answers` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ async def test_without_the_setting_or_a_timeout_it_waits_on(late_factor: float, 
 
 @pytest.mark.parametrize("is_asked", [False, True], ids=["a slot is free", "the store is asked"])
 async def test_it_is_not_given_up_while_a_slot_may_be_found(is_asked: bool) -> None:
-    """The answer of the store takes longer than the time that was left; the job gets the slot all the same."""
+    """The answer of the store takes longer than the remaining time; the job still gets the slot."""
     store = SlowStore()
     rig, node, running = await full(1.25, store)
     job = await rig.submit(timeout_ms=11_000)
@@ -89,7 +89,7 @@ async def test_it_is_not_given_up_while_a_slot_may_be_found(is_asked: bool) -> N
     assert job.node_id == node.node_id
 
 
-async def test_the_door_leaves_the_same_share_of_time_for_the_work() -> None:
+async def test_the_admission_leaves_the_same_share_of_time_for_the_work() -> None:
     for late_factor, is_refused in ((0.0, False), (1.0, False), (2.5, True)):
         rig, _, _ = await full(late_factor)
         if is_refused:
