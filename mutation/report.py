@@ -43,10 +43,13 @@ def render(sample: Sample, outcomes: Sequence[Outcome]) -> str:
             f"Mutants are made of what decides about jobs, nodes and results: {', '.join(SCOPE)}. They are those that"
             " mutmut's operators make of the Python files, and those that mutation/lua_mutants.py makes of the scripts"
             " (comparisons, ends of ranges, arithmetic, constants, logic, swapped branches, removed statements). The"
-            f" sample of {sample.drawn} is drawn evenly from {sample.pool} changes{_tried(sample, len(outcomes))}."
-            " A mutant is tried with the tests that run its line or script, the promising ones first, up to"
-            f" {sample.budget_s:.0f} s of them. The tests are those of"
-            f" tests/lua, and the files of {', '.join(FILES)} that mutation/trial.py lists.",
+            f" sample of {sample.drawn} is drawn evenly from {sample.pool} changes{_tried(sample, len(outcomes))}. A"
+            " mutant is tried with the tests that run its line or script, the promising ones first, up to"
+            f" {sample.budget_s:.0f} s of them. The tests are those of tests/lua, and the files of {', '.join(FILES)}"
+            " that mutation/trial.py lists.",
+            "",
+            "Beside the sample, each bug that was written by hand (mutation/by_hand.toml) is noticed by the test"
+            " that is named with it; tests/unit/test_mutation.py plants them.",
             "",
             *_files(outcomes),
             "",

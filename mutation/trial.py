@@ -23,19 +23,10 @@ FILES = {
     "tests/unit": (
         *("acknowledgements", "backoff", "claim_lease", "client_requests", "client_session", "deadlines"),
         *("emptied_store", "error_text", "expected_wait", "in_order", "intake", "job_life", "job_table", "key_heap"),
-        *("leases", "many", "node_life", "outages", "outbox", "rate_limit", "reasons", "register_all", "results"),
-        *(
-            "refusal_texts",
-            "retention",
-            "retries",
-            "script_queue",
-            "sdk_connection",
-            "session",
-            "session_door",
-            "silent_redis",
-        ),
-        *("states", "store_answers", "store_away", "store_facts", "waiting", "why", "worker_connection"),
-        *("worker_drains", "worker_outcome"),
+        *("leases", "many", "node_life", "outages", "outbox", "rate_limit", "reasons", "refusal_texts"),
+        *("register_all", "results", "retention", "retries", "script_queue", "sdk_connection", "session"),
+        *("session_door", "silent_redis", "states", "store_answers", "store_away", "store_facts", "waiting", "why"),
+        *("worker_connection", "worker_drains", "worker_outcome"),
     ),
     "tests/contract": ("embedded_store", "redis_store"),
     "tests/sim": (
