@@ -19,7 +19,7 @@ from mutation.outcomes import Outcomes
 from mutation.process import Session, in_session
 from mutation.report import KILLED_MIN, Sample, render
 from mutation.sandbox import Sandbox
-from mutation.trial import TESTS, BaselineFailed, Outcome, Trial
+from mutation.trial import TESTS, BaselineFailed, Outcome, Trial, files_for
 
 ROOT = Path(__file__).resolve().parent.parent
 _KEPT = click.Path(path_type=Path, resolve_path=True)
@@ -79,7 +79,8 @@ def main(
         pool = candidates(sandbox.root, [path for path in sandbox.paths if only in path])
         drawn = draw(pool, sample, seed)
         click.echo(f"{len(drawn)} of {len(pool)} mutants", err=True)
-        in_session(sandbox.root, sandbox.environment, TESTS, Path(folder) / "tests.log", work)
+        tests = files_for(drawn, baseline) if only and baseline and baseline.exists() else TESTS
+        in_session(sandbox.root, sandbox.environment, tests, Path(folder) / "tests.log", work)
     sys.exit(code)
 
 

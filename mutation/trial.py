@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -192,6 +192,19 @@ class Trial:
                 break
             chosen.append(test)
         return chosen
+
+
+def files_for(mutants: Iterable[Mutant], baseline: Path) -> list[str]:
+    """Return the test files with a test that runs a line of one of these files, or a script."""
+    paths = {mutant.path for mutant in mutants}
+    tests, _ = read_baseline(baseline)
+    has_script = any(path.startswith(f"{LUA_FOLDER}/") for path in paths)
+    reaching = [
+        test
+        for test in tests
+        if (has_script and test.scripts) or not paths.isdisjoint(line.partition(":")[0] for line in test.lines)
+    ]
+    return list(dict.fromkeys(test.name.partition("::")[0] for test in reaching))
 
 
 def _scripts_with(root: Path) -> dict[str, frozenset[str]]:

@@ -94,3 +94,13 @@ async def test_the_number_of_waiters_has_a_bound() -> None:
     with pytest.raises(Rejected) as rejected:
         await results.wait(job("c"), 60, never)
     assert (rejected.value.reason, rejected.value.retry_after_ms) == ("result_waiters_max", 1500)
+
+
+async def test_who_need_not_wait_needs_no_room() -> None:
+    """A job that has ended, and a client that asks without waiting."""
+    results, one = Results(0, 1500), job()
+    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    await results.wait(one, 0, never)
+    ended(one, results)
+    await results.wait(one, 60, never)
+    assert len(results) == 0
