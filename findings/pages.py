@@ -28,10 +28,11 @@ class Found(NamedTuple):
 def question_of(report: Mapping[str, Any], about: Mapping[str, str], drawn: Sequence[Picture]) -> dict[str, Any]:
     """Return the page's part of `report` (the JSON of an experiment); `about` has a text for each row."""
     lines = [
-        Line(**{{"with": "with_"}.get(key, key): value for key, value in line.items()}) for line in report["lines"]
+        Line(**{{"with": "with_", "row": "defect_id"}.get(key, key): value for key, value in line.items()})
+        for line in report["lines"]
     ]
     is_kept = {check["name"]: check["ok"] for check in report["checks"]}
-    rows = dict.fromkeys(line.row for line in lines)
+    rows = dict.fromkeys(line.defect_id for line in lines)
     return {
         "experiment": report["experiment"],
         "question": report["question"],
@@ -42,7 +43,7 @@ def question_of(report: Mapping[str, Any], about: Mapping[str, str], drawn: Sequ
             {
                 "row": row,
                 "what": about.get(row, ""),
-                "lines": [_cells(line, is_kept) for line in lines if line.row == row],
+                "lines": [_cells(line, is_kept) for line in lines if line.defect_id == row],
             }
             for row in rows
         ],
@@ -94,7 +95,7 @@ def write_pages(questions: Sequence[Mapping[str, Any]], folder: Path) -> None:
 
 
 def _cells(line: Line, is_kept: Mapping[str, bool]) -> list[str]:
-    name = f"{line.row} {line.name}".strip()
+    name = f"{line.defect_id} {line.name}".strip()
     demands = [is_kept[demand] for demand in (name, f"{name}, without") if demand in is_kept]
     # An infinite figure is null in the JSON; the line would be unclear without a reason.
     word = "holds" if demands and all(demands) else line.word("both")[0]

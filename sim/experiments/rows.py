@@ -231,7 +231,7 @@ class RowsExperiment:
         return {name: dict(results[f"{name} {side}"]) for name in names}
 
     def _picture(self, lines: Sequence[Line]) -> Picture:
-        firsts = {line.row: line for line in reversed(lines) if line.row in self.short}
+        firsts = {line.defect_id: line for line in reversed(lines) if line.defect_id in self.short}
         groups = [
             Bar(f"{row}\n{self.short[row]}", _number(firsts[row].without), _number(firsts[row].with_))
             for row in self.short

@@ -89,9 +89,9 @@ def _key_figures(report: Report) -> str:
     seen: set[str] = set()
     ranked: list[tuple[int, Line]] = []
     for line in report.lines:
-        is_first = bool(line.row and line.limit) and line.row not in seen
+        is_first = bool(line.defect_id and line.limit) and line.defect_id not in seen
         if is_first:
-            seen.add(line.row)
+            seen.add(line.defect_id)
         ranked.append((0 if line.word(report.variant)[1] == "red" else 1 if is_first else 2, line))
     ranked.sort(key=lambda one: one[0])
     return f'<dl class="key">{"".join(_tile(line, report) for _, line in ranked[:KEY_FIGURES])}</dl>' if ranked else ""
@@ -106,7 +106,7 @@ def tiles(figures: Iterable[tuple[str, str]]) -> str:
 def _tile(line: Line, report: Report) -> str:
     *others, (_, side) = report.columns.items()
     beside = "".join(f" <small>{escape(heading)} {escape(line.cell(one))}</small>" for heading, one in others)
-    name = f"{line.row} {line.name}".strip()
+    name = f"{line.defect_id} {line.name}".strip()
     word, colour = line.word(report.variant)
     kind = f' class="broken" title="{escape(word)}"' if colour == "red" else ""
     return f"<div><dt>{escape(name)}</dt><dd{kind}>{escape(line.cell(side))}{beside}</dd></div>"
@@ -131,7 +131,7 @@ def _row(line: Line, sides: Iterable[str], variant: str) -> list[Cell]:
     word, colour = line.word(variant)
     kind = {"green": "holds", "red": "broken", "yellow": "unclear"}.get(colour, "")
     return [
-        line.row,
+        line.defect_id,
         (line.name, "name"),
         *((line.cell(side), "number") for side in sides),
         (line.limit, "short"),

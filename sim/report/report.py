@@ -48,8 +48,8 @@ class Line:
     WITHOUT under which the experiment proves something: a limit, 'breaks' (it must not keep `limit`) or '' (none).
     """
 
-    row: str
-    """The defect id of the line, such as M1 (docs/defects.md)."""
+    defect_id: str
+    """The defect of the line, such as M1 (docs/defects.md); "" = none."""
     name: str
     unit: str
     without: Figure
@@ -179,7 +179,7 @@ class Report:
         """All checks, in the order of the lines."""
         found: list[Check] = []
         for line in self.lines:
-            name = f"{line.row} {line.name}".strip()
+            name = f"{line.defect_id} {line.name}".strip()
             if self.variant == WITHOUT:
                 if line.shows:
                     limit = line.limit or f"not {line.shows}"
@@ -260,7 +260,7 @@ class Report:
             "variants": {name: dict(run) for name, run in self.variants.items()},
             "lines": [
                 {
-                    "row": line.row,
+                    "row": line.defect_id,
                     "name": line.name,
                     "unit": line.unit,
                     WITHOUT: line.with_ if self.left_out else line.without,
@@ -320,7 +320,7 @@ class Report:
         table.add_column("verdict")
         for line in self.lines:
             word, style = line.word(self.variant)
-            row = [line.row, line.name, *(line.cell(side) for side in columns.values()), line.limit]
+            row = [line.defect_id, line.name, *(line.cell(side) for side in columns.values()), line.limit]
             table.add_row(*map(in_markup, row), f"[{style}]{in_markup(word)}[/]" if style else in_markup(word))
         console.print(table)
         for note in self.notes:

@@ -21,7 +21,7 @@ def test_a_select_costs_the_same_with_thirty_nodes_as_with_ten(tmp_path: Path) -
     assert (few["name"], many["name"]) == ("10 nodes in 1 pool", "30 nodes in 1 pool")
     assert few["commands_a_select"] == many["commands_a_select"] > 5
     assert many["degrees"] == 29 and many["jobs"] > 150 and "Valkey" in many["store"]
-    assert found.lines[0].row and found.tables[0].rows[1][1] == "30 nodes in 1 pool"
+    assert found.lines[0].defect_id and found.tables[0].rows[1][1] == "30 nodes in 1 pool"
 
 
 def test_an_idle_store_shows_no_commands() -> None:

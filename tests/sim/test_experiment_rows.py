@@ -32,7 +32,7 @@ def test_the_whole_report_holds(name: str) -> None:
     found = experiment.report(Options(), TINY, list(about), results(name))
 
     assert found.outcome is Outcome.HOLDS, [check for check in found.checks if not check.ok]
-    assert {line.row for line in found.lines} == {*about, ""}
+    assert {line.defect_id for line in found.lines} == {*about, ""}
     assert [draw().name for draw in found.pictures] == PICTURES[name]
 
 

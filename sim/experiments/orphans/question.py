@@ -121,8 +121,11 @@ def _notes(row: str, size: Size, results: Mapping[str, Figures]) -> list[str]:
 
 
 def _picture(lines: list[Line], rows: list[str]) -> Picture:
-    firsts = [next(line for line in lines if line.row == row) for row in rows]
-    groups = [Bar(f"{line.row}: {_SHORT[line.row]}", _number(line.without), _number(line.with_)) for line in firsts]
+    firsts = [next(line for line in lines if line.defect_id == row) for row in rows]
+    groups = [
+        Bar(f"{line.defect_id}: {_SHORT[line.defect_id]}", _number(line.without), _number(line.with_))
+        for line in firsts
+    ]
     return bars(
         "left_behind",
         "Entries that remain after nodes, jobs and sockets are gone",
