@@ -36,7 +36,7 @@ def current_trace() -> str | None:
 def work_span(work: Work, node_id: str) -> Iterator[Ended]:
     """A context with a span around the work on `work`, below the one that came with it."""
     api = _api()
-    if api is None:
+    if api is None or not (work.trace or _is_set_up(api)):
         yield _ignore
         return
     attributes = {
@@ -82,6 +82,11 @@ def _context(api: Any, parent: str) -> Any:
 
 def _api() -> Any:
     return sys.modules.get("opentelemetry.trace")
+
+
+def _is_set_up(api: Any) -> bool:
+    """Return whether the program has chosen where spans go; otherwise a library has only imported the API."""
+    return not isinstance(api.get_tracer_provider(), api.ProxyTracerProvider)
 
 
 def _ignore(error: WorkError | None) -> None:

@@ -27,6 +27,13 @@ def draw_client(clients: Clients, random: random.Random) -> Client | None:
     return Client(clients, requests[int(random.random() * len(requests))]) if requests else None
 
 
+def client_named(clients: Clients, name: str) -> Client | None:
+    """Return the client with the open request `name`, or the client `name` with its oldest one; None without any."""
+    known = clients.open.get(name)
+    requests = [known] if known else (one for one in clients.open.values() if clients.client_of(one) == name)
+    return next((Client(clients, request) for request in requests), None)
+
+
 def _disconnect(client: Client, random: random.Random) -> None:
     client.clients.leave(client.name)
 

@@ -11,7 +11,7 @@ import simpy
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest
 from voxpool.sim.chance.seeds import plain_random
-from voxpool.sim.faults.clients import CLIENT_FAULTS
+from voxpool.sim.faults.clients import CLIENT_FAULTS, Client
 from voxpool.sim.faults.followers import Followers
 from voxpool.sim.faults.kind import FaultKind, Target
 from voxpool.sim.faults.links import LINK_FAULTS
@@ -51,6 +51,14 @@ def check_fault(fault: Fault, place: str, ends: str) -> None:
         raise ConfigError(f"{place}.at_work: a {fault.kind} strikes neither a node nor its link; remove the key")
     if ends == "wire" and (fault.at_work or fault.follows):
         raise ConfigError(f'{place}: at_work and follows need ends = "model"')
+    if (fault.per_target_per_h is None) == (fault.at_s is None):
+        raise ConfigError(
+            f"{place}: give either per_target_per_h, the rate of a {fault.kind}, or at_s, the time of one"
+        )
+    if fault.at_s is None and fault.target:
+        raise ConfigError(f"{place}.target: faults at a rate have random targets; give at_s, or remove the key")
+    if fault.at_s is not None and (fault.between_s or fault.at_work or fault.follows):
+        raise ConfigError(f"{place}: at_s is the time of one fault; remove it, or between_s, at_work and follows")
     for key, span in (("lasts_s", fault.lasts_s), ("between_s", fault.between_s), ("follows_s", fault.follows_s)):
         if span is not None and span[0] > span[1]:
             raise ConfigError(f"{place}.{key} = {list(span)}: the smaller number must come first")
@@ -65,10 +73,20 @@ class Broken(NamedTuple):
     state: Any
 
 
+class Strike(NamedTuple):
+    """A fault that has begun: its kind, the name of its target, its time and its duration (None: momentary)."""
+
+    kind: str
+    target: str
+    at_s: float
+    lasts_s: float | None
+
+
 class Faults:
     """All faults of a run. A target has at most one at a time; further ones are left out.
 
-    `counts` has the number of faults begun by kind, `left_out` the number of those that found no suitable target.
+    `counts` has the number of faults begun by kind, `left_out` the number of those that found no suitable target, and
+    `strikes` those of the scenario that have begun.
     """
 
     def __init__(self, world: World | WireWorld, kinds: Mapping[str, FaultKind] = FAULTS) -> None:
@@ -76,6 +94,7 @@ class Faults:
         self.healed = 0
         self.left_out = 0
         self.counts: dict[str, int] = {}
+        self.strikes: list[Strike] = []
         self._world: Any = world
         self._kinds = kinds
         self._loop = world.loop
@@ -84,16 +103,31 @@ class Faults:
         self._followers = Followers(self._world)
 
     def strike(self, fault: Fault, duration_s: float, rng: random.Random) -> None:
-        """Inject `fault` at its rate, each time into a random target of its kind; let it follow those of nodes."""
+        """Inject `fault` at its rate into random targets, or once at its time; let it follow those of nodes."""
         if fault.follows:
             self._followers.add(fault)
-        self._loop.env.process(self._striking(fault, duration_s, rng))
+        if fault.at_s is None:
+            self._loop.env.process(self._striking(fault, duration_s, rng))
+        else:
+            self._loop.at(fault.at_s, self._strike_once, fault, rng)
+
+    def _strike_once(self, fault: Fault, rng: random.Random) -> None:
+        nodes, kind = self._world.nodes, self._kinds[fault.kind]
+        lasts_s = rng.uniform(*(fault.lasts_s or LASTS_S))
+        if not fault.target:
+            thing = nodes[int(rng.random() * len(nodes))] if kind.is_of_each_node else self._target(kind, rng)
+        elif kind.is_of_each_node:
+            thing = next((node for node in nodes if node.first_id == fault.target), None)
+        else:
+            thing = self._world.client_named(fault.target)
+        if not self._is_over:
+            self._begin_for(fault, thing, lasts_s)
 
     def _striking(self, fault: Fault, duration_s: float, rng: random.Random) -> Generator[simpy.Event, None, None]:
         env, nodes = self._loop.env, self._world.nodes
         begins_s, ends_s = fault.between_s or (0.0, duration_s)
         kind = self._kinds[fault.kind]
-        rate_per_s = fault.per_target_per_h * (len(nodes) if kind.is_of_each_node else 1) / 3600
+        rate_per_s = (fault.per_target_per_h or 0.0) * (len(nodes) if kind.is_of_each_node else 1) / 3600
         if not rate_per_s:
             return
         at = begins_s
@@ -127,10 +161,15 @@ class Faults:
 
     def _begin_for(self, fault: Fault, thing: Any, lasts_s: float) -> bool:
         """Inject the fault into `thing`, if that is possible now, for `lasts_s`; return whether it was."""
+        kind = self._kinds[fault.kind]
         number = self._begin_if_it_can(fault.kind, thing)
-        if number and not self._kinds[fault.kind].is_momentary:
+        if not number:
+            return False
+        if not kind.is_momentary:
             self._loop.after(lasts_s, self._heal_later, number)
-        return bool(number)
+        lasted_s = None if kind.is_momentary else lasts_s
+        self.strikes.append(Strike(fault.kind, _target_name(kind, thing), self._loop.env.now, lasted_s))
+        return True
 
     def _target(self, kind: FaultKind, rng: random.Random) -> Any:
         """Return the store, the scheduler or a random client; None when there is none, and for a fault of nodes."""
@@ -194,6 +233,15 @@ class Faults:
                 self._heal(key)
         for node in self._world.nodes:
             self._world.make_whole(node)
+
+
+def _target_name(kind: FaultKind, thing: Any) -> str:
+    """Return what a scenario writes as the target of a single fault; there is only one store and one scheduler."""
+    if kind.is_of_each_node:
+        return str(thing.first_id)
+    if kind.target is not Target.CLIENT:
+        return ""
+    return thing.request.request_id if isinstance(thing, Client) else str(thing.name)
 
 
 def _name(kind: FaultKind, thing: Any) -> str:

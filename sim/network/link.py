@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from heapq import heappush
 from random import Random
 from typing import TYPE_CHECKING, Any
+
+from simpy.events import NORMAL
+
+from voxpool.sim.virtual_time.loop_internals import After
 
 if TYPE_CHECKING:
     from voxpool.sim.network.loop import NetworkLoop
@@ -28,6 +33,9 @@ class Link:
         self.delay_s = delay_s
         self.bytes_per_s = 0.0
         self.is_cut = False
+        self._env, self._eid = loop.env, loop.env._eid
+        self._queue: list[tuple[float, Any, int, Any]] = loop.env._queue
+        self._arrivals = (After(self._arrive, 0), After(self._arrive, 1))
         self._last_arrival_s = [0.0, 0.0]
         self._on_the_way: tuple[deque[Arrival], deque[Arrival]] = (deque(), deque())
         """What was sent and has not arrived, for each direction, in its order."""
@@ -37,7 +45,7 @@ class Link:
 
     def carry(self, way: int, size: int, fn: Callable[..., None], *args: Any) -> None:
         """Call `fn(*args)` when `size` bytes have arrived at the other end of the direction `way`, 0 or 1."""
-        at_s = self._loop.env._now + self.delay_s()
+        at_s = self._env._now + self.delay_s()
         last_s = self._last_arrival_s[way]
         if self.bytes_per_s:
             at_s = max(at_s, last_s) + size / self.bytes_per_s
@@ -45,13 +53,13 @@ class Link:
             at_s = last_s
         self._last_arrival_s[way] = at_s
         self._on_the_way[way].append((fn, args))
-        self._loop.at(at_s, self._arrive, way)
+        heappush(self._queue, (at_s, NORMAL, next(self._eid), self._arrivals[way]))  # as loop.at does
 
     def _arrive(self, way: int) -> None:
         """Something is due: the oldest that is on the way arrives, so that no cut changes the order."""
         if self.is_cut:
             self._held[way] += 1
-        elif self._loop.env._now < self._open_from_s:
+        elif self._env._now < self._open_from_s:
             self._loop.at(self._open_from_s, self._arrive, way)
         else:
             fn, args = self._on_the_way[way].popleft()

@@ -30,7 +30,7 @@ class NetworkLoop(VirtualLoop):
     def __init__(self) -> None:
         super().__init__()
         self.network: Network | None = None
-        self.frozen = 0
+        self._frozen = 0
         """How many processes are frozen."""
         self._graveyard: list[asyncio.Task[Any]] = []
         self._has_dead = False
@@ -45,8 +45,14 @@ class NetworkLoop(VirtualLoop):
         process = PROCESS.get(None) if context is None else context.get(PROCESS)
         if process is not None:
             process.tasks[task] = None
-            task.add_done_callback(lambda done: process.tasks.pop(done, None), context=_NO_PROCESS)
+            task.process = process
         return task
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        process = task.process  # type: ignore[attr-defined]
+        if process is not None:
+            process.tasks.pop(task, None)
+        super()._task_done(task)
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:  # type: ignore[override]
         handle = Handle(callback, args, context)
@@ -61,7 +67,7 @@ class NetworkLoop(VirtualLoop):
         self._has_dead = True
         if process.is_frozen:
             process.is_frozen = False
-            self.frozen -= 1
+            self.froze(-1)
             self._still.extend(process.held)
             process.held.clear()
         for _ in range(len(self._ready)):
@@ -86,18 +92,21 @@ class NetworkLoop(VirtualLoop):
         self._ready.extend(held)
         held.clear()
 
-    def _turn(self) -> None:
-        if self.frozen:
-            for _ in range(len(self._ready)):
-                handle = self._ready.popleft()
-                process = None if handle._cancelled else handle._context.get(PROCESS)
-                if process is not None and process.is_frozen:
-                    process.held.append(handle)
-                else:
-                    self._ready.append(handle)
-            if not self._ready:
-                return
-        super()._turn()
+    def froze(self, count: int) -> None:
+        """Note that `count` more processes are frozen; -1 for one that is not any more."""
+        self._frozen += count
+        self.is_stalled = self._frozen > 0
+
+    def _has_turn_while_stalled(self) -> bool:
+        """Take what belongs to frozen processes out of the turn."""
+        for _ in range(len(self._ready)):
+            handle = self._ready.popleft()
+            process = None if handle._cancelled else handle._context.get(PROCESS)
+            if process is not None and process.is_frozen:
+                process.held.append(handle)
+            else:
+                self._ready.append(handle)
+        return bool(self._ready)
 
     def bury(self) -> list[asyncio.Task[Any]]:
         """Finish the tasks of ended processes; call it after the run. Returns those that can't be cancelled.
@@ -119,7 +128,7 @@ class NetworkLoop(VirtualLoop):
                     self._ready.extend(self._still)
                     self._still.clear()
                     while self._ready:
-                        VirtualLoop._turn(self)
+                        self._turn()
         finally:
             logging.disable(logging.NOTSET)
         left = [task for task in self._graveyard if not task.done()]
@@ -177,6 +186,3 @@ class NetworkLoop(VirtualLoop):
         if self.network is None:
             raise RuntimeError("this loop has no network")
         return self.network
-
-
-_NO_PROCESS = contextvars.Context()

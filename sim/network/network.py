@@ -12,8 +12,9 @@ from typing import Any
 from voxpool.sim.network.link import Link
 from voxpool.sim.network.loop import NetworkLoop
 from voxpool.sim.network.process import PROCESS, Process
+from voxpool.sim.network.sizes import SEGMENT_BYTES
 from voxpool.sim.network.sockets import ListeningSocket
-from voxpool.sim.network.transport import SEGMENT_BYTES, MemoryTransport
+from voxpool.sim.network.transport import MemoryTransport
 
 FIRST_PORT = 40_000
 """The first port of outgoing connections."""

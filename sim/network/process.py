@@ -70,13 +70,13 @@ class Process:
         """Stop the process as SIGSTOP does: its sockets stay open, none of its code runs until `thaw`."""
         if self.is_alive and not self.is_frozen:
             self.is_frozen = True
-            self.loop.frozen += 1
+            self.loop.froze(1)
 
     def thaw(self) -> None:
         """Let a frozen process go on; what became due in the meantime runs now, in its order."""
         if self.is_frozen:
             self.is_frozen = False
-            self.loop.frozen -= 1
+            self.loop.froze(-1)
             self.loop.run_held(self.held)
 
     def kill(self, power_off: bool = False) -> None:

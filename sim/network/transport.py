@@ -15,21 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from voxpool.sim.network.link import Link
 from voxpool.sim.network.process import Process
+from voxpool.sim.network.sizes import CUT_CHANCE, HIGH_BYTES, READ_BYTES, SEGMENT_BYTES, WINDOW_BYTES
 from voxpool.sim.virtual_time.loop_internals import Handle
 
 if TYPE_CHECKING:
     from voxpool.sim.network.network import Network
-
-WINDOW_BYTES = 512 * 1024
-"""The bytes of one direction that were written and not yet read: the send buffer and the receive buffer."""
-READ_BYTES = 256 * 1024
-"""The largest `data_received`, as in asyncio."""
-HIGH_BYTES = 64 * 1024
-"""The default high-water mark of the transport's own buffer, as in asyncio; the low one is a quarter of it."""
-SEGMENT_BYTES = 60
-"""The size of a segment without data, and of the header of one with data."""
-CUT_CHANCE = 0.3
-"""The share of reads that end early when the network cuts reads."""
 
 
 class MemoryTransport(asyncio.Transport):
@@ -153,10 +143,15 @@ class MemoryTransport(asyncio.Transport):
             self._protocol.resume_writing()
 
     def _send(self, data: bytes) -> None:
+        network = self._network
         self._in_window += len(data)
-        self._network.bytes += len(data)
-        self._network.segments += 1
-        self._to_peer(len(data) + SEGMENT_BYTES, "data_came", data)
+        network.bytes += len(data)
+        network.segments += 1
+        peer = self._peer
+        if peer is None or self._dark:
+            self._to_peer(len(data) + SEGMENT_BYTES, "data_came", data)
+        else:
+            self._link.carry(self._way, len(data) + SEGMENT_BYTES, peer.data_came, data)
 
     def _send_fin(self) -> None:
         if not self._fin_sent:
@@ -201,7 +196,8 @@ class MemoryTransport(asyncio.Transport):
                 self._to_peer(SEGMENT_BYTES, "reset_came")
             return
         self._inbox.append(data)
-        self._read_soon()
+        if not self._will_read:
+            self._read_soon()
 
     def eof_came(self) -> None:
         """The other end sends nothing more."""
@@ -250,7 +246,8 @@ class MemoryTransport(asyncio.Transport):
                 else:
                     peer._in_window -= len(data)  # nobody waits for the room: no event is needed
             self._protocol.data_received(data)
-            self._read_soon()
+            if self._inbox or self._last is not False:
+                self._read_soon()
         elif isinstance(self._last, BaseException):
             self._lose(self._last)
         elif self._last:

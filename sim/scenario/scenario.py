@@ -107,12 +107,12 @@ class Traffic(_Table, frozen=True):
 
 
 class Fault(_Table, frozen=True):
-    """A kind of fault, its rate and its duration."""
+    """A kind of fault, its rate and its duration; or, with `at_s`, one fault."""
 
     kind: str
     """The kind of fault."""
-    per_target_per_h: NotNegative
-    """Rate of the fault for each node, link, client, store or scheduler that it can affect."""
+    per_target_per_h: NotNegative | None = None
+    """Rate of the fault for each node, link, client, store or scheduler that it can affect; needed without `at_s`."""
     lasts_s: Range | None = None
     """Range of the duration, drawn uniformly; default: 5 to 60. A momentary fault has none."""
     between_s: Range | None = None
@@ -125,6 +125,10 @@ class Fault(_Table, frozen=True):
     """
     follows_s: Range | None = None
     """Range of the delay after that strike, drawn uniformly; default: 0 to 5."""
+    at_s: NotNegative | None = None
+    """Time of a single fault, instead of a rate."""
+    target: str = ""
+    """Name of the node, client or request that the fault of `at_s` affects; default: a random one."""
 
 
 class Scenario(_Table, frozen=True):

@@ -106,7 +106,7 @@ class VirtualLoop(LoudLoop):
             when = queue[0][0] if queue else FOR_EVER
             if when > now:
                 # The events of this instant are processed; a turn of the loop may add further ones.
-                if ready and not self.is_stalled:
+                if ready and (not self.is_stalled or self._has_turn_while_stalled()):
                     self._turn()
                     if self._failures:
                         self._raise_failure()
@@ -133,6 +133,10 @@ class VirtualLoop(LoudLoop):
                 self.timer_fired(event)
             else:
                 self._step(event)
+
+    def _has_turn_while_stalled(self) -> bool:
+        """Return whether some callbacks may run although the loop is stalled: none here."""
+        return False
 
     def _turn(self) -> None:
         ready = self._ready

@@ -108,6 +108,9 @@ class Timer(asyncio.TimerHandle):
 class SimTask(asyncio.Task[T]):
     """A task whose hash is its creation number, so that sets of tasks iterate in the same order in each process."""
 
+    process: Any = None
+    """The process of a network that it belongs to."""
+
     def __init__(self, coro: Any, birth: int, **options: Any) -> None:
         self.birth = birth
         super().__init__(coro, **options)

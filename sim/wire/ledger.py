@@ -6,6 +6,7 @@ The ledger is outside of the system under test: it stands for the memory of the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ NOTICED_S = 75.0
 """The time in which both ends have noticed a dead connection by their pings, and reconnected."""
 UNNOTICED = ("client_dark", "client_partition", "client_narrow", "client_freeze", "scheduler_stall")
 """Faults whose connections may be dead without a sign."""
+DIGESTS_KEPT = 32
+"""Digests that are remembered: those of requests that have not reached their worker yet."""
 ABSENT_SHARE = 0.8
 """A client that was in trouble for less than this share of session_grace_s must not lose its session."""
 
@@ -35,8 +38,9 @@ def output_of(job_id: str, audio: bytes) -> dict[str, str]:
     return {"job": job_id, "audio": digest_of(audio)}
 
 
+@lru_cache(maxsize=DIGESTS_KEPT)
 def digest_of(audio: bytes) -> str:
-    """Return a short digest of `audio`."""
+    """Return a short digest of `audio`; the client and the worker compute the same one."""
     return blake2b(audio, digest_size=8).hexdigest()
 
 
@@ -138,14 +142,21 @@ class Ledger(Checker):
 
     def trouble(self, target: str) -> Trouble:
         """Return the faults of `target`: a client, `scheduler` or `store`."""
-        return self._troubles.setdefault(target, Trouble())
+        trouble = self._troubles.get(target)
+        if trouble is None:
+            trouble = self._troubles[target] = Trouble()
+        return trouble
 
     def well_from_s(self, client: str) -> float:
         """Return since when, or from when on, no fault is in the way of `client`; inf while one is."""
-        troubles = [self.trouble(target) for target in (client, "scheduler", "store")]
-        if any(trouble.since_s is not None for trouble in troubles):
-            return float("inf")
-        return max(trouble.well_from_s for trouble in troubles)
+        well_from_s = float("-inf")
+        for target in (client, "scheduler", "store"):
+            trouble = self._troubles.get(target)
+            if trouble is not None:
+                if trouble.since_s is not None:
+                    return float("inf")
+                well_from_s = max(well_from_s, trouble.well_from_s)
+        return well_from_s
 
     # ---- what the clients do and receive
 

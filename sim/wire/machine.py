@@ -27,13 +27,11 @@ class MachineClock(SystemClock):
     """A SystemClock that reads the time of `env`."""
 
     def __init__(self, env: simpy.Environment) -> None:
-        self._env, self._clock = env, VirtualClock(env)
-
-    def now_ms(self) -> int:
-        return self._clock.now_ms()
+        self._env = env
+        self.now_ms = VirtualClock(env).now_ms  # type: ignore[method-assign]  # bound here: it is called very often
 
     def now_ns(self) -> int:
-        return self._clock.now_ms() * 1_000_000
+        return self.now_ms() * 1_000_000
 
     def seconds(self) -> float:
         return self._env._now

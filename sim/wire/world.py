@@ -65,7 +65,8 @@ DRAIN_AT_MOST_S = 6 * 3600.0
 
 
 class WireWorld(ObservedWorld):
-    """One run. `delay_ms` is the delay of a segment on each link; with a `token_file` tokens are needed.
+    """One run. `delay_ms` is the delay of a segment on each link; with a `token_file` tokens are needed; with
+    `cuts_reads` reads end at any byte.
 
     Raises msgspec.ValidationError for settings that are not valid; a scenario's are checked before.
     """
@@ -84,6 +85,7 @@ class WireWorld(ObservedWorld):
         overhead_ms: float | Distribution = 0.0,
         warmup_s: float = 0.0,
         token_file: Path | None = None,
+        cuts_reads: bool = True,
         checkers: Sequence[type[Checker]] = CHECKERS,
         trace_file: TextIO | None = None,
     ) -> None:
@@ -95,7 +97,7 @@ class WireWorld(ObservedWorld):
         self.env = self.loop.env
         self.clock = VirtualClock(self.env)
         self.network = Network(self.loop, plain_random(seed, "network"), self._delay(delay_ms, "links") or _no_time)
-        self.network.cuts_reads = True
+        self.network.cuts_reads = cuts_reads
         # An address: without tokens a scheduler refuses names that a foreign page could have brought.
         self.address = self.network.address(SCHEDULER)
         self.url = f"ws://{self.address}:{PORT}"
@@ -158,7 +160,7 @@ class WireWorld(ObservedWorld):
         self.starts += 1
         name, observers = f"serve/{self.starts}", [*self.hub.watchers]
         machine = SimulatedMachine(self.network, self.seed, name, self.store, self.store_seam, observers, self._built)
-        log = Log(self._logged, LEVELS["info"], MachineClock(self.env))
+        log = Log(self._logged, LEVELS["warning"], MachineClock(self.env))
         process = self._process = self.network.process(SCHEDULER)
         process.at_end = self._scheduler_ended
 
@@ -270,6 +272,10 @@ class WireWorld(ObservedWorld):
         clients = list(self.client_machines.values())
         return clients[int(random.random() * len(clients))] if clients else None
 
+    def client_named(self, name: str) -> Peer | None:
+        """Return the client `name`, or None when it has sent nothing yet."""
+        return self.client_machines.get(name)
+
     # ---- the end
 
     def drain(self) -> None:
@@ -327,20 +333,8 @@ class WireWorld(ObservedWorld):
         return self.loop.bury()
 
 
-class StreamEnd:
-    """The clients of one stream of traffic: one for each of its sessions, or one for all."""
-
-    def __init__(self, world: WireWorld, traffic: Traffic, name: str) -> None:
-        self._world, self._traffic, self._name = world, traffic, name
-
-    def request(self, request: Request) -> None:
-        """Hand a new request to its client."""
-        client = self._world.add_client(request.session_id or self._name, self._traffic)
-        self._world.ask(client, request, self._traffic.over == "in_order")
-
-
 def _no_time() -> float:
     return 0.0
 
 
-__all__ = ["StreamEnd", "WireWorld"]
+__all__ = ["WireWorld"]

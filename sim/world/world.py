@@ -18,7 +18,7 @@ from voxpool.sim.chance.distributions import Distribution, Draw, draws, is_zero
 from voxpool.sim.chance.seeds import generator, plain_random
 from voxpool.sim.checkers import CHECKERS, Checker
 from voxpool.sim.faults import CLOCK_OFF_MS, Faults
-from voxpool.sim.faults.clients import Client, draw_client
+from voxpool.sim.faults.clients import Client, client_named, draw_client
 from voxpool.sim.faults.nodes import make_whole
 from voxpool.sim.observing.perfetto import Perfetto
 from voxpool.sim.observing.recorder import Recorder
@@ -202,6 +202,10 @@ class World(SchedulerLife, ObservedWorld):
     def draw_client(self, random: Random) -> Client | None:
         """Return the client of one of the open requests, or None when there are none."""
         return draw_client(self.clients, random)
+
+    def client_named(self, name: str) -> Client | None:
+        """Return the client `name`, or None when it has no open request."""
+        return client_named(self.clients, name)
 
     def make_whole(self, node: SimNode) -> None:
         """Start or resume `node`, whichever fault it had."""

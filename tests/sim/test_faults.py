@@ -8,6 +8,7 @@ import pytest
 from voxpool.sim.chance.distributions import Exponential, Gamma
 from voxpool.sim.cli.play import SCENARIOS
 from voxpool.sim.faults import FAULTS, Target
+from voxpool.sim.faults.strikes import Strike
 from voxpool.sim.scenario.scenario import Fault, Nodes, Scenario, Traffic, load_scenario
 from voxpool.sim.world.run import play
 
@@ -80,3 +81,31 @@ def test_faults_strike_only_in_their_part_of_the_run() -> None:
     scenario = broken_by("node_crash", 0.0)
     early = [msgspec.structs.replace(scenario.faults[0], between_s=(0.0, 0.0))]
     assert play(msgspec.structs.replace(scenario, faults=early)).run["faults"]["begun"] == 0
+
+
+def test_a_fault_with_a_time_strikes_once_and_only_its_target() -> None:
+    """One whose target does not exist is left out."""
+    faults = [
+        Fault(kind="node_crash", at_s=2.0, target="gpu-7", lasts_s=(1.5, 1.5)),
+        Fault(kind="store_down", at_s=4.0, lasts_s=(1.0, 1.0)),
+        Fault(kind="node_crash", at_s=5.0, target="gpu-70", lasts_s=(1.0, 1.0)),
+    ]
+    scenario = msgspec.structs.replace(broken_by("node_crash", 0.0), duration_s=10.0, faults=faults)
+    played = play(scenario)
+    struck = played.world.faults
+    assert struck.strikes == [Strike("node_crash", "gpu-7", 2.0, 1.5), Strike("store_down", "", 4.0, 1.0)]
+    assert (struck.begun, struck.healed, struck.left_out) == (2, 2, 1)
+    assert played.broken == []
+
+
+def test_faults_at_a_rate_can_be_played_again_one_by_one() -> None:
+    """The run is the same to the last bit."""
+    scenario = msgspec.structs.replace(broken_by("node_crash", 5.0), duration_s=60.0)
+    played = play(scenario)
+    assert len(played.world.faults.strikes) > 2
+    singly = [
+        Fault(kind=kind, at_s=at_s, target=target, lasts_s=None if lasts_s is None else (lasts_s, lasts_s))
+        for kind, target, at_s, lasts_s in played.world.faults.strikes
+    ]
+    again = play(msgspec.structs.replace(scenario, faults=singly))
+    assert again.run["trace_hash"] == played.run["trace_hash"]

@@ -17,7 +17,7 @@ from voxpool.sim.experiments import without as rows
 from voxpool.sim.replay import case as cases
 from voxpool.sim.replay.case import Case, Found, run_case
 from voxpool.sim.replay.command import keep_failing, replay_folder, shrink_folder
-from voxpool.sim.replay.shrink import cuts, shrink
+from voxpool.sim.replay.shrink import shrink
 from voxpool.sim.scenario.scenario import parse_scenario
 
 CROWDED = {
@@ -108,12 +108,17 @@ def test_shrinking_reports_that_it_reached_its_bound(failed: tuple[Case, Found])
     assert shrink(*failed, seconds_max=0).case == failed[0]
 
 
-def test_every_cut_can_be_run_and_makes_something_smaller() -> None:
-    scenario = parse_scenario(CROWDED, "crowded")
-    smaller = list(cuts(scenario, failed_at_s=12.0))
-    assert len(smaller) > 20
-    assert scenario not in smaller
-    assert smaller[0].duration_s == 13.0
+def test_a_fault_that_is_needed_is_left_as_one_with_its_time_and_target() -> None:
+    """Without the death of a node no attempt is ever repeated."""
+    dies = {"kind": "node_vanish", "per_target_per_h": 60.0, "lasts_s": [1.0, 3.0]}
+    case = Case(parse_scenario({**CROWDED, "faults": [dies], "expect": {"redispatched_jobs": "== 0"}}, "crowded"), 4)
+    found, _ = run_case(case)
+    assert found.signs == ["expected: redispatched_jobs == 0"]
+    smaller = shrink(case, found)
+    (fault,) = smaller.case.scenario.faults
+    assert fault.kind == "node_vanish" and fault.target.startswith(("gpu-", "other-"))
+    assert fault.at_s is not None and fault.at_s < smaller.case.scenario.duration_s
+    assert run_case(smaller.case)[0] == smaller.found
 
 
 def test_a_crashing_run_is_a_failure_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

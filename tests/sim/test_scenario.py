@@ -80,6 +80,17 @@ WRONG = {
         "per_target_per_h = -4.0",
         "faults[0].per_target_per_h = -4.0: must be at least 0",
     ),
+    "a fault with a rate and a time": (
+        "per_target_per_h = 4.0",
+        "per_target_per_h = 4.0\nat_s = 3.0",
+        "faults[0]: give either per_target_per_h, the rate of a node_crash, or at_s, the time of one",
+    ),
+    "a fault with neither": ("per_target_per_h = 4.0", "", "faults[0]: give either per_target_per_h, the rate of"),
+    "a target of faults at a rate": (
+        "per_target_per_h = 4.0",
+        'per_target_per_h = 4.0\ntarget = "gpu-1"',
+        "faults[0].target: faults at a rate have random targets",
+    ),
     "a wrong key of a fault": ("lasts_s = [5, 60]", "last_s = [5, 60]", "did you mean lasts_s?"),
     "an unknown figure": ("lost_jobs", "last_jobs", "[expect] last_jobs: no such figure; did you mean lost_jobs?"),
     "no comparison": ('lost_jobs = "== 0"', 'lost_jobs = "none"', "[expect] lost_jobs: limit 'none' is not understood"),
