@@ -93,9 +93,16 @@ def distributions() -> str:
 
 def faults() -> str:
     """Return each kind of fault with its effect."""
-    kinds = FAULTS | WIRE_FAULTS
-    rows = [(f"`{name}`", kind.what, _ends_of(name)) for name, kind in kinds.items()]
+    rows = [(f"`{name}`", _what(name), _ends_of(name)) for name in FAULTS | WIRE_FAULTS]
     return table(("kind", "what happens", "ends"), rows)
+
+
+def _what(kind: str) -> str:
+    """Return what a fault of `kind` does, for each value of `ends` where they differ."""
+    texts = {ends: faults_of(ends)[kind].what for ends in ("model", "wire") if kind in faults_of(ends)}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{ends}: {text}" for ends, text in texts.items())
 
 
 def _ends_of(kind: str) -> str:

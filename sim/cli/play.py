@@ -190,7 +190,11 @@ def report_of(case: Case, played: Played[Any], options: dict[str, Any]) -> Repor
         variant=WITH,
         left_out=case.without,
         unproven=missing_evidence_of(scenario, run),
-        notes=[f"trace hash {run['trace_hash']} over {run['events']:,} events", *not_simulated(expectations)],
+        notes=[
+            f"trace hash {run['trace_hash']} over {run['events']:,} events",
+            *not_simulated(expectations),
+            *(f"not observed with ends = {scenario.ends!r}: {sentence}" for sentence in played.world.not_observed),
+        ],
     )
 
 

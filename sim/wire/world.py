@@ -126,6 +126,7 @@ class WireWorld(ObservedWorld):
         self._perfetto = None if trace_file is None else Perfetto(self.env, trace_file)
         self.ledger = Ledger(self)
         observed = [checker for checker in checkers if checker not in NOT_OBSERVED]
+        self.not_observed = [checker.sentence for checker in checkers if checker in NOT_OBSERVED]
         self.checkers = [*(checker(self) for checker in observed), self.ledger]  # type: ignore[arg-type]
         self.hub.add([self.recorder, self.mirror, self.trace, *self.checkers])
         self.hub.add([*([self._perfetto] if self._perfetto else []), Ends(self.clients, self.hub)])
@@ -206,6 +207,7 @@ class WireWorld(ObservedWorld):
     def _scheduler_ended(self) -> None:
         if self.instance != NO_SCHEDULER:
             self.hub.scheduler_gone()
+            self.store_seam.sender_died()
             self.clients.by_job.clear()
             self.core, self.doors, self.instance = self._empty_core(), None, NO_SCHEDULER
             self.hub.scheduler_built()

@@ -38,6 +38,8 @@ class ObservedWorld:
     recorder: Recorder
     trace: Trace | None
     checkers: Sequence[Checker]
+    not_observed: Sequence[str] = ()
+    """The sentences of checkers that the ends of this world can't be checked by."""
     faults: Faults
     clients: Any
     """Requests by id and by job: Clients or Requests."""

@@ -61,6 +61,9 @@ class StoreSeam:
         self._delay_s = delay_s
         self._cuts = 0
         self._has_scripts = True
+        self._on_the_way: dict[int, Sequence[ScriptCall]] = {}
+        """The calls that were sent and have not arrived, by a number."""
+        self._sent = 0
         self._loads = 0
         """How often the scripts were loaded again: the data may have gone with them."""
 
@@ -73,12 +76,16 @@ class StoreSeam:
         """Execute `calls` after the delay to the store; the answers arrive after the delay back."""
         delay_s, cuts = self._delay_s, self._cuts
         if delay_s is not None:
+            self._sent = number = self._sent + 1
+            self._on_the_way[number] = calls
             try:
                 await self._loop.passing(delay_s())
             except asyncio.CancelledError:
                 # The sender died; its calls arrive all the same.
                 self._loop.call_later(delay_s(), self._arrive_late, calls, cuts)
                 raise
+            finally:
+                self._on_the_way.pop(number, None)
             self._check(cuts)
         if not self._has_scripts:
             self._load_scripts()
@@ -90,6 +97,18 @@ class StoreSeam:
             self._check(cuts)
             self.mark()
         return answers
+
+    @property
+    def has_calls_on_the_way(self) -> bool:
+        """Whether calls were sent that have not arrived."""
+        return bool(self._on_the_way)
+
+    def sender_died(self) -> None:
+        """The process that has sent the calls runs no line more: what is on its way arrives all the same."""
+        on_the_way, self._on_the_way = self._on_the_way, {}
+        for calls in on_the_way.values():
+            assert self._delay_s is not None, "calls without a delay arrive at once"
+            self._loop.after(self._delay_s(), self._arrive_late, calls, self._cuts)
 
     def cut(self) -> None:
         """Lose all calls and answers in transit."""
