@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured bench erlang findings mutants docs reference test-newest wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured bench erlang findings mutants second-opinion docs reference test-newest wheel-check clean
 
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
@@ -57,6 +57,11 @@ erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erl
 
 findings: .venv/.ready ## runs all experiments (long; FINDINGS=--quick is short) and writes docs/findings.md and the pages of docs/findings/
 	@$(BIN)/python -m findings $(FINDINGS)
+
+second-opinion: setup ## 20 seeds of the whole stack on simloom, and R1 in simloom and frontrun, under .venv-other (docs/reports/second-opinion.md)
+	@.venv-other/bin/python -m pip install -q --upgrade --target out/second-opinion simloom==0.5.0 frontrun==0.7.0
+	@PYTHONPATH=out/second-opinion .venv-other/bin/python -m bench.second_opinion.whole_stack 20
+	@for tool in frontrun simloom; do PYTHONPATH=out/second-opinion .venv-other/bin/python -m bench.second_opinion.r1 $$tool; done
 
 mutants: .venv/.ready ## plants 600 small bugs, one at a time, in what decides: do the tests notice? (an hour)
 	@$(BIN)/python -m mutation.by_hand
