@@ -12,6 +12,10 @@ ATTEMPTS_LIMIT = 20
 """Most attempts that a setting or a submit may ask for: a job that kills its nodes costs as many."""
 BACKOFF_MS_LIMIT = 60_000
 """Longest first pause between two attempts that a setting or a submit may ask for."""
+PRIORITY_MAX, PRIORITY = 5, 3
+"""The last of the priorities, of which 1 comes first, and the default."""
+FAIR = "fair"
+"""The value of the setting order under which waiting jobs start by priority and key."""
 NUMBER_MAX = 10**15
 """The largest number that scripts and JSON represent exactly, with room for sums."""
 
@@ -71,6 +75,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio_bytes_max: Annotated[int, _setting("audio of one job", "bytes", ge=1)] = 10 * 1024**2
     output_bytes_max: Annotated[int, _setting("output of one job, encoded as JSON", "bytes", ge=1)] = 1024**2
     waiting_timeout_s: Annotated[float, _setting("a job that waits longer for a node fails", "s", gt=0)] = 10.0
+    order: Annotated[
+        str,
+        msgspec.Meta(
+            description="which waiting job of a pair is next: submit = the oldest; fair = by priority, then in turns "
+            "between tokens and between the keys that submits name",
+            extra={"unit": ""},
+            pattern=r"\A(submit|fair)\Z",
+        ),
+    ] = "submit"
     late_factor: Annotated[
         float,
         _setting(

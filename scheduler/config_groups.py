@@ -10,6 +10,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *(
             "jobs_max",
             "waiting_max",
+            "order",
             "waiting_timeout_s",
             "late_factor",
             "rate_window_s",

@@ -15,7 +15,12 @@ import msgspec
 
 PAIR_FORM = "source:target, such as zh:en"
 NAME_FORM = "1 to 64 of A-Z a-z 0-9 . _ -"
-FORMS: Mapping[str, str] = {"pair": PAIR_FORM, "pairs": PAIR_FORM, "sha256": "64 hexadecimal digits"}
+FORMS: Mapping[str, str] = {
+    "pair": PAIR_FORM,
+    "pairs": PAIR_FORM,
+    "sha256": "64 hexadecimal digits",
+    "order": "submit or fair",
+}
 """Last name of a place -> how a text there has to look; every other pattern of ours is that of names."""
 MISSING = "is missing"
 SHOWN_MAX = 80

@@ -12,11 +12,12 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.config import FAIR, Settings, ms
 from voxpool.scheduler.core.admission.intake import Intake
 from voxpool.scheduler.core.clock import Clock, Deadlines
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.affinity import Affinity
+from voxpool.scheduler.core.jobs.fair import FairWaitingJobs
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
@@ -37,6 +38,7 @@ class CoreClasses:
 
     job_table: type[JobTable] = JobTable
     waiting: type[WaitingJobs] = WaitingJobs
+    fair: type[FairWaitingJobs] = FairWaitingJobs
     intake: type[Intake] = Intake
     queue: type[ScriptQueue] = ScriptQueue
     node_registry: type[NodeRegistry] = NodeRegistry
@@ -87,7 +89,8 @@ class Core:
         table = classes.job_table(
             settings.jobs_max, settings.audio_total_bytes_max, settings.finished_max, ms(settings.retry_after_s)
         )
-        waiting = classes.waiting(settings.waiting_max, ms(settings.retry_after_s))
+        waiting_class = classes.fair if settings.order == FAIR else classes.waiting
+        waiting = waiting_class(settings.waiting_max, ms(settings.retry_after_s))
         outages = Outages(settings)
         intake = classes.intake(settings, clock, table, waiting, outages)
         job_deadlines: Deadlines[Job] = Deadlines(clock)

@@ -21,12 +21,15 @@ from voxpool.scheduler.core.jobs.job import (
     CANCELLED,
     COMPLETED,
     DISPATCHED,
+    EQUAL,
+    ERROR,
     FAILED,
     REDISPATCHED,
     TIMEOUT,
     WAITING,
     Job,
     Retries,
+    Share,
     hash_of,
     key_of,
 )
@@ -83,6 +86,11 @@ class Dispatcher(Allocations):
 
     # ---- clients
 
+    @property
+    def is_fair(self) -> bool:
+        """Whether jobs have shares: the setting order is `fair`."""
+        return self.waiting.is_fair
+
     def submit(
         self,
         *,
@@ -97,6 +105,7 @@ class Dispatcher(Allocations):
         trace: str = "",
         attempts_max: int | None = None,
         backoff_ms: int | None = None,
+        share: Share | None = None,
     ) -> Job:
         """Accept a job, or return the one that was accepted under this `request_id` and isn't forgotten yet.
 
@@ -104,16 +113,20 @@ class Dispatcher(Allocations):
         counts from here: past it the job fails, as the client no longer wants the result. With `affinity` the node of
         the session's last job is tried first, with `why` the decisions about it are kept. The same request or session
         id of another `owner` is a different one. `trace` is the traceparent that the job comes with (trace_context.py).
-        `attempts_max` and `backoff_ms` replace the settings attempts_max and backoff_s for this job. Raises Rejected;
-        then nothing is kept.
+        `attempts_max` and `backoff_ms` replace the settings attempts_max and backoff_s for this job. `share` is None
+        unless the setting order is `fair`. Raises Rejected; then nothing is kept.
         """
+        if not self.is_fair:
+            share = None
+        elif share is None:
+            share = EQUAL
         known = self.table.find_request(request_id, owner)
         try:
             if known is not None:
                 self.intake.check_same(known, pair, audio)
                 if not known.begins_anew:
                     return known
-            self.intake.check(pair, len(audio), key_of(owner, request_id), timeout_ms)
+            self.intake.check(pair, len(audio), key_of(owner, request_id), timeout_ms, share)
         except Rejected as rejected:
             self._observer.job_rejected(pair, rejected.reason)
             raise
@@ -135,6 +148,7 @@ class Dispatcher(Allocations):
             owner=owner,
             trace=trace,
             limits=self._retries.limits(attempts_max, backoff_ms),
+            share=share,
         )
         self.table.add(job)
         self.intake.accepted(job)
@@ -255,6 +269,8 @@ class Dispatcher(Allocations):
             self._set_deadline(job, job.backoff_until_ms)
         else:
             self._wait(job)
+        if reason == ERROR and not job.ended:
+            self.waiting.charge(job)
 
     def _take_back(self, job: Job, node: Node) -> None:
         del node.reservations[job.job_id]
@@ -298,6 +314,7 @@ class Dispatcher(Allocations):
             self._observer.job_removed(evicted)
         self._observer.job_ended(job)
         self._sink.job_ended(job)
+        job.share = None
         job.trace = ""  # it is not needed any more, and a finished job is kept
 
     def _set_deadline(self, job: Job, when_ms: int) -> None:

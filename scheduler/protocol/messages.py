@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY_MAX
 
 PROTOCOL = 1
 NUMBER_MAX = 10**15
@@ -91,6 +91,10 @@ class Submit(_Message):
     """How many attempts may fail or be lost before the job fails, in place of the setting attempts_max."""
     backoff_ms: Annotated[int, msgspec.Meta(ge=0, le=BACKOFF_MS_LIMIT)] | None = None
     """The pause after the first attempt that a worker answered with an error, in place of the setting backoff_s."""
+    priority: Annotated[int, msgspec.Meta(ge=1, le=PRIORITY_MAX)] | None = None
+    """1 comes first, 3 is the default; it counts when the setting order is `fair`. A token may have a least number."""
+    key: Name | None = None
+    """Whose turn the job takes below its token, when the setting order is `fair`; for tokens that may name keys."""
     ack: Number = 0
     """As the message `ack`, handled before the submit; 0 = nothing new is acknowledged."""
 

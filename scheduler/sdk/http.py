@@ -97,14 +97,19 @@ class HttpClient:
         why: bool = False,
         attempts_max: int | None = None,
         backoff_ms: int | None = None,
+        priority: int | None = None,
+        key: str | None = None,
     ) -> JobView:
-        """Submit a job and wait up to `wait_s` for its end; with `why` it keeps the decisions that `why` returns."""
-        key = given_request_id(request_id, self._random)
+        """Submit a job and wait up to `wait_s` for its end; with `why` it keeps the decisions that `why` returns.
+
+        The other options are those of JobOptions.
+        """
+        name = given_request_id(request_id, self._random)
         params = {"pair": pair, "wait_s": f"{wait_s:g}", "why": str(int(why))}
-        asked = {"attempts_max": attempts_max, "backoff_ms": backoff_ms}
-        params |= {name: str(number) for name, number in asked.items() if number is not None}
+        asked = {"attempts_max": attempts_max, "backoff_ms": backoff_ms, "priority": priority, "key": key}
+        params |= {option: str(value) for option, value in asked.items() if value is not None}
         trace = current_trace()
-        headers = {"idempotency-key": key, **({"traceparent": trace} if trace else {})}
+        headers = {"idempotency-key": name, **({"traceparent": trace} if trace else {})}
         try:
             body = self._ask("POST", f"/v1/jobs?{urlencode(params)}", wait_s, audio, headers)
         except RequestRefused as refused:

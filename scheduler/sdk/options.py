@@ -22,6 +22,10 @@ class JobOptions(TypedDict, total=False):
     """How many attempts may fail, 1 to 20."""
     backoff_ms: int | None
     """The pause before the next attempt after a worker's error, 0 to 60,000; it doubles each time."""
+    priority: int | None
+    """1 to 5; 1 comes first, 3 is the default. It counts when the scheduler's setting order is `fair`."""
+    key: str | None
+    """Whose turn the job takes, for a token that may name keys."""
 
 
 class ClientOptions(TypedDict, total=False):

@@ -12,11 +12,12 @@ import hmac
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from voxpool.scheduler.chance import fresh_secret
+from voxpool.scheduler.config import PRIORITY_MAX
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.security.caller import Caller, Role
 from voxpool.scheduler.security.private_file import open_private, read_private
@@ -40,6 +41,9 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     role: Role
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
     rate_per_s: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
+    weight: Annotated[float, msgspec.Meta(ge=0.01, le=100)] = 1.0
+    keys: bool = False
+    priority_min: Annotated[int, msgspec.Meta(ge=1, le=PRIORITY_MAX)] = 1
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,10 +116,13 @@ def parse_tokens(file: Path, content: bytes) -> Tokens:
     return Tokens(_callers(file, entries))
 
 
-def new_token(name: str, role: Role, rate_per_s: float | None = None) -> tuple[str, Caller]:
-    """Return a new secret and its caller. Raises ConfigError for a name or rate that no file may have."""
+def new_token(name: str, role: Role, **rights: Any) -> tuple[str, Caller]:
+    """Return a new secret and its caller; `rights` are further fields of Caller.
+
+    Raises ConfigError for what no file may have.
+    """
     secret = SECRET_PREFIX + fresh_secret(SECRET_BITS)
-    caller = Caller(name, role, rate_per_s, digest_of(secret))
+    caller = Caller(name, role, digest=digest_of(secret), **rights)
     if not re.match(NAME, name):
         raise ConfigError(f"{name!r}: a name has 1 to 64 of A-Z a-z 0-9 . _ -")
     parse_tokens(Path("the new token"), entry_text(caller).encode())
@@ -126,6 +133,9 @@ def entry_text(caller: Caller) -> str:
     """Return the lines of `caller` for a token file."""
     lines = ["[[tokens]]", f'name = "{caller.name}"', f'role = "{caller.role}"', f'sha256 = "{caller.digest}"']
     lines += [] if caller.rate_per_s is None else [f"rate_per_s = {caller.rate_per_s!r}"]
+    lines += [] if caller.weight == 1 else [f"weight = {caller.weight!r}"]
+    lines += ["keys = true"] if caller.keys else []
+    lines += [] if caller.priority_min == 1 else [f"priority_min = {caller.priority_min}"]
     return "\n".join(lines) + "\n"
 
 
@@ -158,7 +168,10 @@ def _callers(file: Path, entries: list[_Entry]) -> list[Caller]:
         if entry.sha256 in digests:
             raise ConfigError(f"{file}: entry {number} ({entry.name!r}): its sha256 stands there twice")
         digests.add(entry.sha256)
-    return [Caller(entry.name, entry.role, entry.rate_per_s, entry.sha256) for entry in entries]
+    return [
+        Caller(entry.name, entry.role, entry.rate_per_s, entry.sha256, entry.weight, entry.keys, entry.priority_min)
+        for entry in entries
+    ]
 
 
 def _without_secrets(text: str) -> str:

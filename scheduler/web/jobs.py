@@ -86,6 +86,7 @@ class JobDoor:
             why=asked.why,
             attempts_max=asked.attempts_max,
             backoff_ms=asked.backoff_ms,
+            share=caller_of(request).share(asked.priority, asked.key) if self._dispatcher.is_fair else None,
             owner=caller_of(request).name,
             trace=checked(request.headers.get("traceparent")),
         )

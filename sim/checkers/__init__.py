@@ -4,8 +4,7 @@ from voxpool.sim.checkers.a_live_node_with_room_is_found import ALiveNodeWithRoo
 from voxpool.sim.checkers.allocations_go_to_their_generation import AllocationsGoToTheirGeneration
 from voxpool.sim.checkers.attempts import AnOldResultChangesNothing, AttemptsAreBounded, OneAssignmentAnAttempt
 from voxpool.sim.checkers.base import Checker
-from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
-from voxpool.sim.checkers.every_result_is_its_own import EveryResultIsItsOwn
+from voxpool.sim.checkers.ends import EveryRequestEndsOnce, EveryResultIsItsOwn
 from voxpool.sim.checkers.every_store_key_has_a_living_owner import EveryStoreKeyHasALivingOwner
 from voxpool.sim.checkers.every_table_is_empty_at_the_end import EveryTableIsEmptyAtTheEnd
 from voxpool.sim.checkers.littles_law import LittlesLaw
@@ -14,6 +13,7 @@ from voxpool.sim.checkers.no_reservation_beyond_the_slots import NoReservationBe
 from voxpool.sim.checkers.nothing_is_lost import NothingIsLost
 from voxpool.sim.checkers.pauses import ABusyNodeRests, AFailedJobPauses
 from voxpool.sim.checkers.the_chosen_node_serves_the_pair import TheChosenNodeServesThePair
+from voxpool.sim.checkers.turns import KeysTakeTurns
 
 CHECKERS: tuple[type[Checker], ...] = (
     EveryRequestEndsOnce,
@@ -32,6 +32,7 @@ CHECKERS: tuple[type[Checker], ...] = (
     TheChosenNodeServesThePair,
     AttemptsAreBounded,
     AFailedJobPauses,
+    KeysTakeTurns,
 )
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "EveryResultIsItsOwn",
     "EveryStoreKeyHasALivingOwner",
     "EveryTableIsEmptyAtTheEnd",
+    "KeysTakeTurns",
     "LittlesLaw",
     "NoNodeIdlesBesideAWaitingJob",
     "NoReservationBeyondTheSlots",

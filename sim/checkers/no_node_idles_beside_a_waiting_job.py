@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 class NoNodeIdlesBesideAWaitingJob(Checker):
-    """When no calls to the store are in transit, no living node has room for a pair with a waiting job."""
+    """When no calls to the store are in transit, no living node has room for a pair with a waiting job.
+
+    A node that only the store knows, left by a dead scheduler, can't get a job: its lease ends, or a select removes it.
+    """
 
     sentence = "no node idles beside a waiting job"
 
@@ -20,6 +23,7 @@ class NoNodeIdlesBesideAWaitingJob(Checker):
     def scheduler_built(self) -> None:
         self._waiting = self.world.core.waiting
         self._queue = self.world.core.queue
+        self._nodes = self.world.core.node_registry
 
     def instant_over(self) -> None:
         if self._waiting.total and self._queue.idle:
@@ -28,7 +32,8 @@ class NoNodeIdlesBesideAWaitingJob(Checker):
     def _look(self) -> None:
         for pair, waiting in self._waiting.counts():
             if waiting and self._mirror.may_have_room(pair):
-                idle = self._mirror.living_with_room(pair, self.world.clock.now_ms())
+                living = self._mirror.living_with_room(pair, self.world.clock.now_ms())
+                idle = [node for node in living if self._nodes.find(node.node_id) is not None]
                 if idle:
                     self.broke(f"{waiting} jobs of {pair} wait beside {len(idle)} nodes, such as {idle[0].node_id}")
 

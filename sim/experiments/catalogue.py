@@ -11,6 +11,7 @@ from voxpool.sim.experiments.overload import question as overload
 from voxpool.sim.experiments.policy import question as policy
 from voxpool.sim.experiments.pools import question as pools
 from voxpool.sim.experiments.race import question as race
+from voxpool.sim.experiments.share import question as share
 
 EXPERIMENTS = (
     leak.EXPERIMENT,
@@ -21,6 +22,7 @@ EXPERIMENTS = (
     pools.EXPERIMENT,
     policy.EXPERIMENT,
     overload.EXPERIMENT,
+    share.EXPERIMENT,
 )
 """All experiments, in the order of the list."""
 BY_NAME: dict[str, Experiment] = {experiment.name: experiment for experiment in EXPERIMENTS}

@@ -21,6 +21,7 @@ from voxpool.sim.checkers import (
     EveryResultIsItsOwn,
     EveryStoreKeyHasALivingOwner,
     EveryTableIsEmptyAtTheEnd,
+    KeysTakeTurns,
     LittlesLaw,
     NoNodeIdlesBesideAWaitingJob,
     NoReservationBeyondTheSlots,
@@ -30,7 +31,7 @@ from voxpool.sim.checkers import (
 )
 from voxpool.sim.experiments.faults.without.nodes import HearsNoUnknown
 from voxpool.sim.experiments.race.without.redispatch import CountsNothing
-from voxpool.sim.planted import bugs
+from voxpool.sim.planted import bugs, fair_bugs
 from voxpool.sim.planted.bugs import replaced
 from voxpool.sim.planted.deep import LeaksASlotAfterAResubmit
 from voxpool.sim.swarm.one_seed import play_seed
@@ -54,6 +55,9 @@ PLANTED: dict[str, PlantedBug] = {
     "an end is reported twice": PlantedBug(lambda: replaced(dispatcher=bugs.ReportsTwice), EveryRequestEndsOnce, 3, 1),
     "outputs are mixed up": PlantedBug(lambda: replaced(node_events=bugs.MixesOutputsUp), EveryResultIsItsOwn, 5, 2),
     "audio is swapped": PlantedBug(lambda: replaced(dispatcher=bugs.SwapsAudio), EveryResultIsItsOwn, 5, 2),
+    "keys are ignored": PlantedBug(lambda: replaced(fair=fair_bugs.IgnoresKeys), KeysTakeTurns, 12, 11),
+    "weights are ignored": PlantedBug(lambda: replaced(fair=fair_bugs.IgnoresWeights), KeysTakeTurns),
+    "a cancelled job is charged": PlantedBug(lambda: replaced(fair=fair_bugs.ChargesForWhatIsCancelled), KeysTakeTurns),
     "a request id makes two jobs (R12)": PlantedBug(
         lambda: replaced(job_table=bugs.ForgetsRequestIds), EveryRequestEndsOnce, 10, 2
     ),

@@ -102,6 +102,12 @@ class Traffic(_Table, frozen=True):
     """Number of sessions, used in turn by the jobs; 0 = none."""
     affinity: bool = False
     """Request the node of the session's last job."""
+    priority: Annotated[int, msgspec.Meta(ge=1, le=5)] = 3
+    """Priority of the jobs with the setting order = "fair"; 1 comes first."""
+    key: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,64}\Z")] = ""
+    """The key whose turn the jobs take with order = "fair"; streams of one key share its turns."""
+    weight: Positive = 1.0
+    """The weight of that key."""
     over: Literal["session", "in_order", "http"] = "session"
     """How the clients of ends = "wire" submit: over a session, over one with its results in order, or over HTTP."""
 

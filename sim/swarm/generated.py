@@ -68,11 +68,12 @@ def draw_scenario(seed: int, size: Size = SMALL) -> Scenario:
     audio_bytes_max = min(5000, settings.get("audio_bytes_max", 5000))
     traffic = _traffic(plain_random(seed, "swarm/traffic"), pairs, nodes, duration_s, size, audio_bytes_max)
     work_s = distribution(traffic[0].work_s).mean or 0.0
+    order, traffic = _sharing(plain_random(seed, "swarm/sharing"), traffic)
     return Scenario(
         name=f"swarm-{size.name}",
         seed=seed,
         duration_s=duration_s,
-        settings=settings,
+        settings=settings | order,
         links=Links(delay_ms=_delay(plain_random(seed, "swarm/links"), 0.5, 200.0)),
         store=StoreDelay(delay_ms=_delay(plain_random(seed, "swarm/store"), 0.1, 50.0)),
         nodes=nodes,
@@ -128,6 +129,29 @@ def _backoff(chance: random.Random) -> dict[str, Any]:
     """Draw the pause after an error: none, short, or longer than the timeouts of some runs."""
     first_s = 0.0 if chance.random() < 0.25 else _log_even(chance, 0.05, 20.0)
     return {"backoff_s": first_s, "backoff_max_s": _log_even(chance, 0.1, 60.0)}
+
+
+def _sharing(chance: random.Random, traffic: Sequence[Traffic]) -> tuple[dict[str, Any], list[Traffic]]:
+    """Draw the order of the waiting jobs; in the order `fair` the streams are divided between keys and priorities."""
+    drawn: dict[str, Any] = {}
+    if chance.random() < 0.3:
+        drawn["late_factor"] = _log_even(chance, 0.2, 5.0)
+    if chance.random() < 0.6:
+        return drawn, [*traffic]
+    keys = [(f"k{number}", _log_even(chance, 0.2, 5.0)) for number in range(1 + int(chance.random() * 4))]
+    priorities = _one_of(chance, ((3,), (3,), (1, 3), (1, 2, 3, 4, 5)))
+    shared = [
+        msgspec.structs.replace(
+            stream,
+            rate_per_s=stream.rate_per_s / len(keys),
+            key=key,
+            weight=weight,
+            priority=_one_of(chance, priorities),
+        )
+        for stream in traffic
+        for key, weight in keys
+    ]
+    return drawn | {"order": "fair"}, shared
 
 
 def _delay(chance: random.Random, low_ms: float, high_ms: float) -> float | Distribution:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from voxpool.scheduler.core.dispatcher import Dispatcher
-from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job import EQUAL, Job, Share
 from voxpool.scheduler.core.jobs.reasons import SESSION_GONE
 from voxpool.scheduler.errors import Rejected
 from voxpool.sim.chance.distributions import Draw
@@ -45,6 +45,7 @@ class Request(msgspec.Struct, gc=False, eq=False):
     affinity: bool = False
     timeout_ms: int | None = None
     retries: int = 0
+    share: Share = EQUAL
     job_id: str = ""
     made_at: float = -1.0
     submitted_at: float = -1.0
@@ -248,6 +249,7 @@ class Clients:
             session_id=request.session_id,
             timeout_ms=request.timeout_ms,
             affinity=request.affinity,
+            share=request.share,
         )
 
     def _arrive_again(self, request: Request) -> None:

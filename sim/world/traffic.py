@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import simpy
 
+from voxpool.scheduler.core.jobs.job import Share
 from voxpool.sim.chance.distributions import BLOCK, Draw, draws
 from voxpool.sim.chance.seeds import generator
 from voxpool.sim.scenario.scenario import Traffic, distribution
@@ -33,6 +34,7 @@ class Stream:
         self._work_s = draws(distribution(traffic.work_s), generator(seed, f"{name}/work"))
         self._audio_bytes = draws(distribution(traffic.audio_bytes), generator(seed, f"{name}/audio"))
         self._ends_s = duration_s if traffic.end_s is None else min(traffic.end_s, duration_s)
+        self._share = Share(traffic.priority, traffic.key, traffic.weight)
         self._number = 0
 
     def run(self, env: simpy.Environment, clients: TakesRequests) -> Generator[simpy.Event, None, None]:
@@ -75,6 +77,7 @@ class Stream:
             traffic.affinity,
             None if traffic.timeout_s is None else max(1, round(traffic.timeout_s * 1000)),
             traffic.retries,
+            self._share,
         )
 
 

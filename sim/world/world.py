@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import msgspec
 
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
+from voxpool.scheduler.core.jobs.job import DISPATCHED, EQUAL, Job, Share
 from voxpool.sim.chance.distributions import Distribution, Draw, draws, is_zero
 from voxpool.sim.chance.seeds import generator, plain_random
 from voxpool.sim.checkers import CHECKERS, Checker
@@ -159,12 +159,13 @@ class World(SchedulerLife, ObservedWorld):
         session_id: str = "",
         affinity: bool = False,
         timeout_s: float | None = None,
+        share: Share = EQUAL,
     ) -> Job:
         """Submit a job to the dispatcher, without the delay of a client. Raises Rejected."""
         self._requests += 1
         timeout_ms = None if timeout_s is None else round(timeout_s * 1000)
         request = Request(
-            request_id or f"r{self._requests}", pair, work_s, audio_bytes, session_id, affinity, timeout_ms
+            request_id or f"r{self._requests}", pair, work_s, audio_bytes, session_id, affinity, timeout_ms, share=share
         )
         with self.loop.entered():
             return self.clients.request_now(request)

@@ -28,7 +28,7 @@ NOBODY = {"job_id": "nobody-knows-it", "node_id": "nobody", "folder": "try", "fi
 ELSEWHERE = {
     *("internal_error", "store_unavailable", "stopping", "incomplete_audio"),
     *("audio_total_bytes_max", "jobs_max", "result_waiters_max", "incoming_bytes_max", "overloaded", "no_node"),
-    *("out_of_memory", "unacknowledged_max"),
+    *("out_of_memory", "unacknowledged_max", "share"),
 }
 """Reasons that other tests cover: a bug, a lost store, a stop, bounds of many connections."""
 
@@ -92,6 +92,8 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("bad_attempts_max", "POST", "root", JOBS, {"params": {**PAIR, "attempts_max": "21"}, **WAV}),
     ("bad_attempts_max", "POST", "root", JOBS, {"json": {**PAIR, "audio": "", "attempts_max": 0}}),
     ("bad_backoff_ms", "POST", "root", JOBS, {"params": {**PAIR, "backoff_ms": "60001"}, **WAV}),
+    ("bad_priority", "POST", "root", JOBS, {"params": {**PAIR, "priority": "6"}, **WAV}),
+    ("bad_key", "POST", "root", JOBS, {"params": {**PAIR, "key": "two words"}, **WAV}),
     ("broken_json", "POST", "root", JOBS, {"content": b"{", "headers": {"content-type": "application/json"}}),
     ("bad_audio", "POST", "root", JOBS, {"json": {"audio": 7}}),
     ("bad_message", "POST", "root", JOBS, {"json": []}),

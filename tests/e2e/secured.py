@@ -30,7 +30,7 @@ class Keys:
         self.secrets: dict[str, str] = {}
         self.callers: dict[str, Caller] = {}
         for name in names:
-            secret, caller = new_token(name, NAMES[name], (rates or {}).get(name))
+            secret, caller = new_token(name, NAMES[name], rate_per_s=(rates or {}).get(name))
             self.secrets[name] = secret
             self.callers[name] = caller
             append_token(self.file, caller)

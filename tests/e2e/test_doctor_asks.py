@@ -176,7 +176,7 @@ def test_without_a_token_the_findings_are_limited(folder: Path) -> None:
     """What only an admin may see is left out, and the output says so; an invalid token is a finding."""
     tokens, secrets = folder / "tokens.toml", {}
     for role in Role:
-        secrets[role], caller = new_token(f"a-{role}", role, None)
+        secrets[role], caller = new_token(f"a-{role}", role)
         append_token(tokens, caller)
     running = Scheduler(folder, "memory", *SMALL, "--access-file", str(tokens), "--cleanup-interval-s", "0")
     assert found(running, code=0) == []

@@ -39,8 +39,19 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     assert scheduler.stop() == 0
 
 
-def made(name: str, role: str, file: Path) -> str:
-    command = (sys.executable, "-m", "voxpool.scheduler", "token", name, "--role", role, "--access-file", str(file))
+def made(name: str, role: str, file: Path, *rights: str) -> str:
+    command = (
+        sys.executable,
+        "-m",
+        "voxpool.scheduler",
+        "token",
+        name,
+        "--role",
+        role,
+        "--access-file",
+        str(file),
+        *rights,
+    )
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from voxpool.scheduler.core import scripts
+from voxpool.scheduler.core.jobs.job import Share
 from voxpool.scheduler.protocol.messages import Register
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.checkers import CHECKERS
-from voxpool.sim.checkers.every_request_ends_once import EveryRequestEndsOnce
+from voxpool.sim.checkers.ends import EveryRequestEndsOnce
 from voxpool.sim.faults.nodes import NODE_FAULTS
 from voxpool.sim.planted import bugs
 from voxpool.sim.planted.bugs import replaced
@@ -214,9 +215,30 @@ def two_pairs(world: World) -> None:
     world.run(for_s=5)
 
 
+def two_keys(world: World) -> None:
+    """One node; two keys with a backlog, of which the second came later and has three times the weight."""
+    world.add_nodes(1, pairs=["zh:en"])
+    world.run(for_s=0.5)
+    for key, weight in (("a", 1.0), ("b", 3.0)):
+        for _ in range(40):
+            world.submit("zh:en", work_s=0.1, share=Share(3, key, weight))
+    world.run(for_s=20)
+
+
+def a_key_that_cancels(world: World) -> None:
+    """One node; of two keys with a backlog the first cancels half of its jobs."""
+    world.add_nodes(1, pairs=["zh:en"])
+    world.run(for_s=0.5)
+    jobs = [world.submit("zh:en", work_s=0.1, share=Share(3, key, 1.0)) for _ in range(40) for key in ("a", "b")]
+    for job in jobs[20:60:2]:
+        world.cancel(job)
+    world.run(for_s=20)
+
+
 SLOW_STORE: dict[str, Any] = {"store_delay_ms": 20.0}
 SLOW_LINKS: dict[str, Any] = {"delay_ms": 500.0, "settings": {"dispatch_timeout_s": 5.0}}
 LINKS: dict[str, Any] = {"delay_ms": 2.0}
+FAIR: dict[str, Any] = {"settings": {"order": "fair"}}
 
 SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
     "a job that crossed an answer is not selected again (R21)": (a_release_that_crosses_a_nobody, SLOW_STORE),
@@ -226,6 +248,9 @@ SCENARIOS: dict[str, tuple[Scenario, dict[str, Any]]] = {
     "busy nodes do not rest (R24)": (a_busy_node, LINKS),
     "a failed job does not pause": (a_node_that_fails, LINKS),
     "every job is sent twice (R9)": (some_jobs, LINKS),
+    "keys are ignored": (two_keys, FAIR),
+    "weights are ignored": (two_keys, FAIR),
+    "a cancelled job is charged": (a_key_that_cancels, FAIR),
     "an end is reported twice": (some_jobs, {}),
     "outputs are mixed up": (some_jobs, {}),
     "audio is swapped": (some_jobs, {}),

@@ -19,6 +19,7 @@ WAV = Path(__file__).parents[2] / "examples" / "tone.wav"
 
 ONLY_SIMULATION = {
     "core.composition.CoreClasses",  # the classes of a core; production's list is made when its module is imported
+    "core.jobs.job.Share",  # of a stream of jobs; the service reads one of a submit in the order `fair` only
     "stores.memory.MemoryStore",  # seam: the store
 }
 ONLY_SERVICE = {

@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.core.jobs.job import Share
+from voxpool.scheduler.errors import BadInput, ConfigError
 from voxpool.scheduler.protocol.messages import Hello, Register
 from voxpool.scheduler.security import tokens as module
 from voxpool.scheduler.security.authentication import Authentication
@@ -150,11 +152,30 @@ def test_a_token_in_place_of_the_path_is_not_printed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rate_per_s"), [("", None), ("a b", None), ('a"', None), ("x" * 65, None), ("a\n", None), ("a", 0.0)]
+    ("name", "rights"),
+    [
+        *(("", {}), ("a b", {}), ('a"', {}), ("x" * 65, {}), ("a\n", {})),
+        *(("a", {"rate_per_s": 0.0}), ("a", {"weight": 0.0}), ("a", {"priority_min": 6})),
+    ],
 )
-def test_no_token_is_made_for_an_invalid_entry(name: str, rate_per_s: float | None) -> None:
+def test_no_token_is_made_for_an_invalid_entry(name: str, rights: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        new_token(name, Role.CLIENT, rate_per_s)
+        new_token(name, Role.CLIENT, **rights)
+
+
+def test_what_a_token_may_take_is_in_its_entry(file: Path) -> None:
+    secret, made = new_token("gateway", Role.CLIENT, weight=2.5, keys=True, priority_min=2)
+    append_token(file, made)
+    read = read_tokens(file).find(secret)
+    assert read is not None and read == made
+    assert read.share(None, None) == Share(3, "gateway", 2.5)
+    assert read.share(2, "ann") == Share(2, "gateway/ann", 2.5)
+    with pytest.raises(BadInput, match="priorities from 2 on"):
+        read.share(1, None)
+    batch = read._replace(keys=False, priority_min=5)
+    assert batch.share(None, None).priority == 5, "the default is the least that the token may give"
+    with pytest.raises(BadInput, match="may not name keys"):
+        batch.share(None, "ann")
 
 
 def test_a_file_that_would_be_invalid_with_the_new_entry_is_not_changed(file: Path) -> None:

@@ -17,7 +17,7 @@ from voxpool.scheduler.cli.options import json_option
 from voxpool.scheduler.cli.output import job_line, json_line
 from voxpool.scheduler.cli.progress import Progress, progress
 from voxpool.scheduler.cli.reach import Reach, reach_options
-from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY_MAX
 from voxpool.scheduler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, BACKOFF_MS_LIMIT / 1000),
     help="Pause after a worker's error, doubling each time  [default: the setting of the scheduler]",
 )
+@click.option(
+    "--priority",
+    type=click.IntRange(1, PRIORITY_MAX),
+    help="1 comes first; it counts when the scheduler's order is fair  [default: 3]",
+)
+@click.option("--key", help="Whose turn the jobs take, for a token that may name keys.")
 @json_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def submit(
@@ -62,6 +68,8 @@ def submit(
     why: bool,
     attempts_max: int | None,
     backoff_s: float | None,
+    priority: int | None,
+    key: str | None,
     as_json: bool,
     files: tuple[Path, ...],
 ) -> int:
@@ -72,7 +80,7 @@ def submit(
     """
     for file in files:
         _read(file, 1)
-    options = _Options(why, attempts_max, None if backoff_s is None else round(1000 * backoff_s))
+    options = _Options(why, attempts_max, None if backoff_s is None else round(1000 * backoff_s), priority, key)
     with progress(pair, len(files)) as shown:
         teller = _Teller(shown, pair, as_json)
         if wait:
@@ -88,6 +96,8 @@ class _Options(NamedTuple):
     why: bool
     attempts_max: int | None
     backoff_ms: int | None
+    priority: int | None
+    key: str | None
 
 
 class _Teller:

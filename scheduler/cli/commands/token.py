@@ -24,15 +24,18 @@ from voxpool.scheduler.security.caller import Role
     help="The scheduler's token file; the token's hash is added there. Without it, the lines are shown.",
 )
 @click.option("--rate-per-s", type=float, help="Submits a second that it may make, in place of the setting rate_per_s.")
+@click.option("--weight", type=float, default=1.0, help="Its part of the slots beside other tokens (order = fair).")
+@click.option("--keys", is_flag=True, help="Its submits may name keys, which take turns: for a gateway (order = fair).")
+@click.option("--priority-min", type=int, default=1, help="The least priority number of its submits; 1 comes first.")
 @json_option
-def token(name: str, role: str, file: Path | None, rate_per_s: float | None, as_json: bool) -> None:
+def token(name: str, role: str, file: Path | None, as_json: bool, **rights: Any) -> None:
     """Make a token for NAME and write it to standard output. Only its hash is kept.
 
     One NAME may have several tokens of one role: add the new one, distribute it, and delete the lines of the old one.
     """
     from voxpool.scheduler.security.tokens import append_token, entry_text, new_token
 
-    secret, caller = new_token(name, Role(role), rate_per_s)
+    secret, caller = new_token(name, Role(role), **rights)
     if file is not None:
         append_token(file, caller)
     if as_json:

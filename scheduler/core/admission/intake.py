@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core.admission.key_rooms import KeyRooms
 from voxpool.scheduler.core.admission.wait_times import AFTER_MS_MAX, Flow, Line, ReturnTimes, chance_above
 from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.jobs.job import CANCELLED, Job
+from voxpool.scheduler.core.jobs.job import CANCELLED, Job, Share
 from voxpool.scheduler.core.jobs.reasons import EXPIRED, NO_NODE, OVERLOADED, STOPPING, TOO_LATE, WAITING_TIMEOUT
 from voxpool.scheduler.errors import Rejected
 
@@ -78,19 +79,24 @@ class Intake:
         self._gone: dict[str, Pair] = {}
         """Those of them that have neither nodes nor jobs, in the order in which they lost them."""
         self._returns = ReturnTimes()
+        self._keys = KeyRooms(table)
 
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def check(self, pair: str, audio_bytes: int, request_key: str, timeout_ms: int | None) -> None:
-        """Raise Rejected when a new job can't be accepted now."""
+    def check(
+        self, pair: str, audio_bytes: int, request_key: str, timeout_ms: int | None, share: Share | None = None
+    ) -> None:
+        """Raise Rejected when a new job can't be accepted now; `share` is None when the order is that of submits."""
         if audio_bytes > self._settings.audio_bytes_max:
             raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
         self._outages.check(self._clock.now_ms())
         self._check_nodes(pair)
         self._table.check_room(audio_bytes)
-        self._waiting.check_room(pair)
-        self._check_wait(pair, request_key, timeout_ms)
+        if share is not None:
+            self._keys.check(share, audio_bytes)
+        self._waiting.check_room(pair, share)
+        self._check_wait(pair, request_key, timeout_ms, share)
         self._returns.accepted(request_key)
 
     def check_same(self, known: Job, pair: str, audio: bytes) -> None:
@@ -130,6 +136,8 @@ class Intake:
 
     def accepted(self, job: Job) -> None:
         """`job` was accepted and waits."""
+        if job.share is not None:
+            self._keys.accepted(job.share, job.audio_bytes)
         self._of(job.pair).flow.came()
 
     def nobody(self, job: Job) -> None:
@@ -153,6 +161,8 @@ class Intake:
 
     def ended(self, job: Job, was_running: bool) -> None:
         """`job` has ended."""
+        if job.share is not None:
+            self._keys.ended(job.share, job.audio_bytes)
         pair = self._of(job.pair)
         flow = pair.flow
         if was_running:
@@ -187,7 +197,7 @@ class Intake:
             after_ms = max(self._retry_after_ms, min(gone_ms, GONE_MS_MAX))
             raise Rejected(NO_NODE, f"no node that serves {pair} is connected", after_ms)
 
-    def _check_wait(self, name: str, request_key: str, timeout_ms: int | None) -> None:
+    def _check_wait(self, name: str, request_key: str, timeout_ms: int | None, share: Share | None) -> None:
         pair = self._pairs.get(name)
         if pair is None:
             return
@@ -197,11 +207,12 @@ class Intake:
         limit_ms = float(self._waiting_ms)
         if timeout_ms is not None:  # it covers the work, too
             limit_ms = min(limit_ms, timeout_ms - (self._late_factor or 1.0) * flow.service_ms)
-        if not flow.ahead:  # a slot is free: it would not wait
+        before = None if share is None else self._waiting.before(name, share)
+        if not flow.ahead(before):  # a slot is free: it would not wait
             pair.late_spare = min(pair.late_spare + LATE_SHARE, LATE_SPARE_MAX)
             return
         is_due = self._returns.is_due(request_key, now_ms)
-        mean_ms, deviation_ms = flow.wait(now_ms, 0.0 if is_due else pair.line.expected)
+        mean_ms, deviation_ms = flow.wait(now_ms, 0.0 if is_due else pair.line.expected, before)
         late = chance_above(limit_ms, mean_ms, deviation_ms)
         if late <= max(pair.late_spare, LATE_MIN):
             pair.late_spare = min(max(0.0, pair.late_spare + LATE_SHARE - late), LATE_SPARE_MAX)

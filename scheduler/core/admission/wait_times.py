@@ -142,11 +142,13 @@ class Flow:
         """Whether the pair has no node and no job."""
         return not (self.nodes or self.waiting or self.running)
 
-    @property
-    def ahead(self) -> int:
-        """Slots that have to get free before a new job starts, its own included; 0 = one may be free now."""
+    def ahead(self, before: float | None = None) -> float:
+        """Return the slots that have to get free before a new job starts, its own included; 0 = one may be free now.
+
+        `before` is the number of jobs that start before it, by default all that wait.
+        """
         free = 0 if self.is_full else self.slots - self.running
-        return max(0, self.waiting + 1 - max(0, free))
+        return max(0.0, (self.waiting if before is None else before) + 1 - max(0, free))
 
     @property
     def service_ms(self) -> float:
@@ -166,8 +168,10 @@ class Flow:
             slot_ms += PRIOR_STARTS * service_ms
         return slots * starts / slot_ms if slot_ms else 0.0
 
-    def wait(self, now_ms: int, expected: float = 0.0) -> tuple[float, float]:
+    def wait(self, now_ms: int, expected: float = 0.0, before: float | None = None) -> tuple[float, float]:
         """Return the expected wait of a new job and its standard deviation in ms; both 0 when nothing is known yet.
+
+        `before` jobs start before it, by default all that wait.
 
         With more than the square root of the jobs before it `expected` to come again, room for that
         root is kept free, or for all that are `expected` if they are fewer.
@@ -175,7 +179,7 @@ class Flow:
         service; renewal theory, W. Feller, "An Introduction to Probability Theory" II, XI.5); the rate itself is
         estimated from a limited number of starts, which adds n^2 c^2 / (starts rate^2).
         """
-        ahead = float(self.ahead)
+        ahead = self.ahead(before)
         rate = self.starts_per_ms(now_ms) if ahead else 0.0
         if not rate:
             return 0.0, 0.0

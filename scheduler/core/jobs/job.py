@@ -6,11 +6,11 @@ or none: by the settings attempts_max, backoff_s and backoff_max_s, which a subm
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.config import PRIORITY, Settings, ms
 from voxpool.scheduler.core.jobs.reasons import SESSION_GONE, end_is_retryable
 from voxpool.scheduler.errors import IllegalTransition
 from voxpool.scheduler.protocol.messages import Times
@@ -55,6 +55,20 @@ LOSSES = {
 HASH_MASK = 2**60 - 1
 FINAL_STATES = frozenset(state for state, events in TRANSITIONS.items() if REMOVED in events)
 """Those in which a job stays until its retention is over."""
+
+
+class Share(NamedTuple):
+    """Whose part of the slots a job takes, and how urgent it is (fair.py)."""
+
+    priority: int
+    """1 to 5; 1 comes first."""
+    key: str
+    """The name of the token, or name/key for one that may name the keys of others."""
+    weight: float
+
+
+EQUAL = Share(PRIORITY, "", 1.0)
+"""The share of a job whose submit and token say nothing of it."""
 
 
 def key_of(owner: str, name: str) -> str:
@@ -131,6 +145,8 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
     detail: str = ""
     """What a reader needs beside the reason, such as `ValueError: no such speaker`; bounded."""
     output: Any = None
+    share: Share | None = None
+    """None when the order of the waiting jobs is that of their submits, and when the job has ended."""
     trace: str = ""
     """Its traceparent (trace_context.py): that of its client, later that of the span that works on it; "" = none."""
 

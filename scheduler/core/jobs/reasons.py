@@ -29,6 +29,8 @@ STORE_UNAVAILABLE = "store_unavailable"
 NO_NODE = "no_node"
 OUT_OF_MEMORY = "out_of_memory"
 OVERLOADED = "overloaded"
+SHARE = "share"
+"""Why a submit is refused whose key has its part of the room, under the order `fair`."""
 SESSION_GONE = "session_gone"
 """Why a job is cancelled whose client closed its session or stayed away for longer than the grace."""
 
@@ -56,6 +58,7 @@ SUBMIT_REFUSALS: dict[str, Reason] = {
     NO_NODE: Reason(RETRYABLE, "no node of its pair is connected"),
     STORE_UNAVAILABLE: Reason(RETRYABLE, "the store does not answer"),
     STOPPING: Reason(RETRYABLE, "the scheduler stops"),
+    SHARE: Reason(RETRYABLE, "the key has its part of the waiting or unfinished jobs, or of their audio"),
     "jobs_max": Reason(RETRYABLE, "too many jobs are unfinished"),
     "waiting_max": Reason(RETRYABLE, "too many jobs of the pair wait"),
     "audio_total_bytes_max": Reason(RETRYABLE, "the audio of the unfinished jobs takes too much memory"),

@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterator
 
 from voxpool.scheduler.core.clock import push, take_least
-from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job import Job, Share
 from voxpool.scheduler.errors import Rejected
 
 
@@ -36,6 +36,26 @@ class WaitQueue:
         self.said_nobody = False
         self.unsure = False
 
+    def put(self, job: Job) -> None:
+        """Queue `job` in the order of submits."""
+        self.jobs[job.sequence] = job
+        push(self.sequences, job.sequence, self.jobs)
+
+    def remove(self, job: Job) -> None:
+        """Forget a queued `job`."""
+        del self.jobs[job.sequence]
+
+    def take(self) -> Job:
+        """Remove and return the next job; one must wait."""
+        return take_least(self.sequences, self.jobs)
+
+    def started(self, job: Job) -> None:
+        """The store allocated a slot for `job`, which was taken."""
+        self.allocated += 1
+
+    def settled(self) -> None:
+        """The store has answered for all jobs that were taken."""
+
 
 class SelectBatch:
     """Jobs that are put to select_node together; their queues are in flight until `WaitingJobs.settle`."""
@@ -48,7 +68,7 @@ class SelectBatch:
 
     def allocated(self, job: Job) -> None:
         """The store allocated a slot for `job`."""
-        self.queues[job.pair].allocated += 1
+        self.queues[job.pair].started(job)
 
     def nobody(self, job: Job) -> None:
         """The store found no node with room for `job`."""
@@ -60,11 +80,16 @@ class SelectBatch:
 
 
 class WaitingJobs:
-    """All waiting jobs. One that comes back keeps its sequence number, so no newer one of its pair overtakes it.
+    """All waiting jobs, in the order of their submits.
+
+    One that comes back keeps its sequence number, so no newer one of its pair overtakes it.
 
     Past `waiting_max` jobs of a pair `check_room` refuses a new one; those that come back from a node are never
     refused, and the batch in flight to the store is not counted.
     """
+
+    is_fair = False
+    """Whether the order goes by the shares of the jobs (fair.py)."""
 
     def __init__(self, waiting_max: float = math.inf, retry_after_ms: int = 1000) -> None:
         self.waiting_max = waiting_max
@@ -85,8 +110,8 @@ class WaitingJobs:
         """Whether `next_batch` would return jobs."""
         return bool(self._ready)
 
-    def check_room(self, pair: str) -> None:
-        """Raise Rejected if `waiting_max` jobs of `pair` wait already."""
+    def check_room(self, pair: str, share: Share | None) -> None:
+        """Raise Rejected if no further job of `pair` may wait: `waiting_max` do already."""
         queue = self._queues.get(pair)
         if queue is not None and len(queue.jobs) >= self.waiting_max:
             detail = f"{self.waiting_max} jobs of {pair} wait for a node, the most allowed"
@@ -108,12 +133,11 @@ class WaitingJobs:
         return queue is None or not job.queued or queue.in_flight or queue.credit >= 1
 
     def add(self, job: Job) -> None:
-        """Queue `job` in the order of submits."""
+        """Queue `job`."""
         queue = self._queues.get(job.pair)
         if queue is None:
-            queue = self._queues[job.pair] = WaitQueue(job.pair)
-        queue.jobs[job.sequence] = job
-        push(queue.sequences, job.sequence, queue.jobs)
+            queue = self._queues[job.pair] = self._new_queue(job.pair)
+        queue.put(job)
         job.queued = True
         self.total += 1
         self._update(queue)
@@ -124,7 +148,7 @@ class WaitingJobs:
             return
         job.queued = False
         queue = self._queues[job.pair]
-        del queue.jobs[job.sequence]
+        queue.remove(job)
         self.total -= 1
         self._update(queue)
 
@@ -158,7 +182,7 @@ class WaitingJobs:
             queue.in_flight = True
             batch.queues[pair] = queue
             for _ in range(int(min(room, len(queue.jobs), queue.credit))):
-                job = take_least(queue.sequences, queue.jobs)
+                job = queue.take()
                 job.queued = False
                 batch.jobs.append(job)
                 self.total -= 1
@@ -167,7 +191,7 @@ class WaitingJobs:
             queue.allocated = 0
             queue.said_nobody = queue.unsure = False
         if len(batch.queues) > 1:
-            batch.jobs.sort(key=_sequence)
+            self._arrange(batch)
         return batch
 
     def settle(self, batch: SelectBatch) -> None:
@@ -178,11 +202,27 @@ class WaitingJobs:
         """
         for queue in batch.queues.values():
             queue.in_flight = False
+            queue.settled()
             if queue.unsure:
                 queue.credit = math.inf
             elif not queue.said_nobody:
                 queue.credit += queue.asked - queue.allocated
             self._update(queue)
+
+    def before(self, pair: str, share: Share) -> float:
+        """Return about how many waiting jobs of `pair` would start before a new one with this share."""
+        queue = self._queues.get(pair)
+        return 0 if queue is None else len(queue.jobs)
+
+    def charge(self, job: Job) -> None:
+        """Note that `job` failed by itself, and waits for another attempt."""
+
+    def _new_queue(self, pair: str) -> WaitQueue:
+        return WaitQueue(pair)
+
+    def _arrange(self, batch: SelectBatch) -> None:
+        """Order the jobs of a batch of several pairs."""
+        batch.jobs.sort(key=_sequence)
 
     def _update(self, queue: WaitQueue) -> None:
         if queue.in_flight:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from voxpool.leakgate.inside.door import SWITCHES, TYPES_MAX
 from voxpool.leakgate.inside.report import MemoryReport
 from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
-from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, Settings, ms
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY, PRIORITY_MAX, Settings, ms
 from voxpool.scheduler.core.jobs.reasons import SUBMIT_REFUSALS
 from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView
 from voxpool.scheduler.protocol.messages import TIMEOUT_MS_MAX
@@ -54,6 +54,7 @@ def _jobs(settings: Settings) -> list[Operation]:
     number: Schema = {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX}
     attempts: Schema = {"type": "integer", "minimum": 1, "maximum": ATTEMPTS_LIMIT}
     pause: Schema = {"type": "integer", "minimum": 0, "maximum": BACKOFF_MS_LIMIT}
+    priority: Schema = {"type": "integer", "minimum": 1, "maximum": PRIORITY_MAX}
     fields: dict[str, Schema] = {
         "pair": PAIR,
         "session": NAME,
@@ -63,6 +64,8 @@ def _jobs(settings: Settings) -> list[Operation]:
         "why": {"type": "boolean"},
         "attempts_max": attempts,
         "backoff_ms": pause,
+        "priority": priority,
+        "key": NAME,
     }
     form: Schema = {"type": "object", "required": ["audio"], "properties": {"audio": WAV, **fields}}
     there = {"Location": "Path of the job."}
@@ -93,6 +96,12 @@ def _jobs(settings: Settings) -> list[Operation]:
                     f"{settings.backoff_max_s:g} s. {ms(settings.backoff_s)} unless given.",
                     pause,
                 ),
+                Parameter(
+                    "priority",
+                    f"1 comes first, {PRIORITY} is the default; it counts when the setting order is fair.",
+                    priority,
+                ),
+                Parameter("key", "Whose turn the job takes below its token, for a token that may name keys.", NAME),
                 Parameter("request_id", "The same one again makes no second job.", NAME),
                 Parameter("Idempotency-Key", "The request_id as a header; give one of the two.", NAME, "header"),
                 Parameter("traceparent", "The span (W3C trace context) that the job belongs under.", LINE, "header"),
@@ -107,7 +116,7 @@ def _jobs(settings: Settings) -> list[Operation]:
             records=(JobRequest,),
             reasons=(
                 *("bad_pair", "bad_session_id", "bad_request_id", "bad_wait_s", "bad_timeout_ms", "bad_why"),
-                *("bad_attempts_max", "bad_backoff_ms"),
+                *("bad_attempts_max", "bad_backoff_ms", "bad_priority", "bad_key"),
                 *(*BAD_BODY, *BAD_AUDIO, "request_id_conflict"),
             ),
             passing=tuple(reason for reason, known in SUBMIT_REFUSALS.items() if known.retryable),

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY_MAX
 from voxpool.scheduler.errors import BadInput, Rejected
 from voxpool.scheduler.protocol.codec import check_audio
 from voxpool.scheduler.protocol.messages import TIMEOUT_MS_MAX, Name, Pair
@@ -52,6 +52,8 @@ class JobRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True)
     why: bool | None = None
     attempts_max: Annotated[float, msgspec.Meta(ge=1, le=ATTEMPTS_LIMIT, multiple_of=1)] | None = None
     backoff_ms: Annotated[float, msgspec.Meta(ge=0, le=BACKOFF_MS_LIMIT, multiple_of=1)] | None = None
+    priority: Annotated[float, msgspec.Meta(ge=1, le=PRIORITY_MAX, multiple_of=1)] | None = None
+    key: Name | None = None
 
 
 class Submission(msgspec.Struct):
@@ -66,6 +68,8 @@ class Submission(msgspec.Struct):
     why: bool = False
     attempts_max: int | None = None
     backoff_ms: int | None = None
+    priority: int | None = None
+    key: str = ""
     is_named: bool = False
     """Whether the request id is known before the body is read, or is to be made: then it can be refused unread."""
 
@@ -188,6 +192,12 @@ def _request_id_of(text: str) -> str:
     return text
 
 
+def _key_of(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise BadInput("bad_key", f"key={text[:80]!r}: keys are {NAME_FORM}")
+    return text
+
+
 _TEXTS: dict[str, Callable[[str], Any]] = {
     "pair": _pair_of,
     "session": _session_of,
@@ -197,9 +207,11 @@ _TEXTS: dict[str, Callable[[str], Any]] = {
     "why": lambda text: truth_of(text, "why"),
     "attempts_max": lambda text: whole_number_of(text, "attempts_max", 1, ATTEMPTS_LIMIT),
     "backoff_ms": lambda text: whole_number_of(text, "backoff_ms", 0, BACKOFF_MS_LIMIT),
+    "priority": lambda text: whole_number_of(text, "priority", 1, PRIORITY_MAX),
+    "key": _key_of,
 }
 """The fields of a submission beside the audio, and how each is read from a text."""
-_WHOLE = frozenset({"timeout_ms", "attempts_max", "backoff_ms"})
+_WHOLE = frozenset({"timeout_ms", "attempts_max", "backoff_ms", "priority"})
 _NOT_GIVEN = Submission()
 
 

@@ -123,6 +123,7 @@ class Session:
                 why=submit.why,
                 attempts_max=submit.attempts_max,
                 backoff_ms=submit.backoff_ms,
+                share=self.caller.share(submit.priority, submit.key) if door.dispatcher.is_fair else None,
                 owner=self.caller.name,
                 trace=checked(submit.trace) if submit.trace else "",
             )

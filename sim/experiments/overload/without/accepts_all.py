@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voxpool.scheduler.core.admission.intake import Intake
+from voxpool.scheduler.core.jobs.job import Share
 
 
 class AcceptsAll(Intake):
@@ -11,5 +12,5 @@ class AcceptsAll(Intake):
     def _check_nodes(self, pair: str) -> None:
         pass
 
-    def _check_wait(self, name: str, request_key: str, timeout_ms: int | None) -> None:
+    def _check_wait(self, name: str, request_key: str, timeout_ms: int | None, share: Share | None) -> None:
         pass
