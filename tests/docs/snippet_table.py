@@ -67,7 +67,7 @@ ROWS: Mapping[str, Row] = {
     "make test": Row("make -n test", "is the run that this is a part of"),
     "make test-large": Row("make -n test-large", "takes an hour"),
     "make leak-measured": Row("make -n leak-measured", "10 minutes; tests/load/test_leak_measured.py"),
-    "make mutants": Row("make -n mutants", "half an hour; tests/unit/test_mutation.py"),
+    "make mutants": Row("make -n mutants", "an hour; tests/unit/test_mutation.py"),
     ".venv/bin/python -m pytest -q tests/unit": Row(
         "python -m pytest -q -p no:cacheprovider tests/unit/test_backoff.py", "one file of the folder"
     ),
