@@ -26,6 +26,7 @@ from voxpool.scheduler.web.wire.frame_socket import OnFrame, Received
 
 M = TypeVar("M")
 PAIR = "zh:en"
+PEER = "10.0.0.1:1"
 CLIENTS = frozenset({Role.CLIENT, Role.ADMIN})
 WAV = b"RIFF\x00\x00\x00\x00WAVE"
 
@@ -34,7 +35,7 @@ class Socket:
     """A FrameSocket whose peer is the test."""
 
     def __init__(self) -> None:
-        self.peer = "10.0.0.1:1"
+        self.peer = PEER
         self.cut_off = ""
         self.peer_said_goodbye = False
         self.send_buffer_bytes_max = 0
@@ -122,6 +123,7 @@ class Refusals(Observer):
         self.of[reason] += 1
 
     def connection_refused(self, peer: str, reason: str) -> None:
+        assert peer == PEER
         self.of[f"connection {reason}"] += 1
 
 

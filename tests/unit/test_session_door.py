@@ -32,6 +32,8 @@ async def test_a_welcome_has_the_limits_and_a_session_id() -> None:
     (second,) = other.of_kind(Welcome)
     assert welcome.session_id != second.session_id and welcome.generation != second.generation
     assert len(place.door) == 2
+    opened = [(line["session_id"], line["peer"]) for line in events(place, "session_opened")]
+    assert opened == [(welcome.session_id, given.peer), (second.session_id, other.peer)]
     given.submit("a")
     assert place.job("a").session_id == welcome.session_id
 
