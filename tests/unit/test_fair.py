@@ -193,11 +193,12 @@ def test_pairs_take_turns_when_keys_differ() -> None:
     assert [job.sequence for job in batch.jobs] == list(range(1, 11)), "one key: in the order of the submits"
 
 
-def test_a_key_for_each_job_leaves_nothing() -> None:
+@pytest.mark.parametrize("keys", [600, pytest.param(200_000, marks=pytest.mark.large)])
+def test_a_key_for_each_job_leaves_nothing(keys: int) -> None:
     pool = Pool()
-    pool.submit("flood", 1000)
+    pool.submit("flood", keys + 400)
     most = 0
-    for number in range(600):
+    for number in range(keys):
         pool.submit(f"one-shot-{number}")
         for _ in range(2):
             pool.turn()
