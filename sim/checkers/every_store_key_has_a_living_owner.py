@@ -31,7 +31,11 @@ class EveryStoreKeyHasALivingOwner(Checker):
         self._given_up.clear()
         self._gone.clear()
         self._since_ms = self.world.clock.now_ms()
-        """Treat leases that have ended by the new scheduler's clock as ended."""
+        """Leases and reservations that ended before this time count as ended at it: nobody could remove them before."""
+
+    def store_recovered(self) -> None:
+        """Leases that ended while the store was away could not be swept before now."""
+        self._since_ms = self.world.clock.now_ms()
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         self._given_up.append(f"{job.job_id}|{attempt}")
