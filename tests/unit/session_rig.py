@@ -120,6 +120,7 @@ class Refusals(Observer):
         self.of: Counter[str] = Counter()
 
     def job_rejected(self, pair: str, reason: str) -> None:
+        assert pair == PAIR
         self.of[reason] += 1
 
     def connection_refused(self, peer: str, reason: str) -> None:

@@ -250,3 +250,18 @@ async def test_the_affinity_of_a_session_ends_with_it() -> None:
     client.leave(goodbye=True)
     await asyncio.sleep(0.001)
     assert len(affinity) == 0 and affinity.node_of(place.job("a").session_key) == ""
+
+
+@virtual
+async def test_a_result_that_was_sent_again_is_kept_until_it_is_acknowledged() -> None:
+    """The connection may break before it arrives, more than once."""
+    place = Place()
+    first = await place.client()
+    first.submit("a")
+    await place.end("a")
+    first.leave()
+    for _ in range(2):
+        again = await place.back(first, ack=0)
+        assert again.results == [(1, "a")]
+        again.leave()
+    assert (await place.back(first, ack=1)).results == []
