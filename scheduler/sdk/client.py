@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
@@ -134,8 +135,9 @@ class Client:
         async def one(audio: bytes) -> JobResult:
             return await self.submit(audio, pair, **options)
 
-        async for done in in_parallel(audios, one, at_most):
-            yield done
+        async with contextlib.aclosing(in_parallel(audios, one, at_most)) as many:
+            async for done in many:
+                yield done
 
     async def why(self, job_id: str) -> Any:
         """Return why a job went to its node, or waits, as GET /v1/jobs/{id}/why does. Raises UnknownJob."""
