@@ -40,10 +40,10 @@ def given_token(token: str | None, name: str = "token=") -> str | None:
     return secret
 
 
-def given_request_id(request_id: str | None, random: random.Random) -> str:
+def given_request_id(request_id: str | None, chance: random.Random) -> str:
     """Return `request_id`, else a new one. Raises SubmitRejected for one that no scheduler accepts."""
     if request_id is None:
-        return f"r-{random.getrandbits(96):024x}"
+        return f"r-{chance.getrandbits(96):024x}"
     if not _REQUEST_ID.fullmatch(request_id):
         raise SubmitRejected("bad_request_id", f"a request id is {NAME_FORM}", None)
     return request_id
