@@ -41,6 +41,7 @@ COMMANDS = {
 HEADINGS = {
     "Scenarios": ("run", "list", "scenario"),
     "Sizes and times": ("capacity", "calibrate"),
+    "Overload": ("overload", "share"),
     "Search for failures": ("soak", "explore", "replay", "shrink", "regressions", "diff"),
 }
 

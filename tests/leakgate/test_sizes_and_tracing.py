@@ -40,6 +40,7 @@ class Planted:
     def __init__(self) -> None:
         table: list[Marked] = []
         holder.table = table  # type: ignore[attr-defined]
+        gc.collect()  # garbage of earlier tests
         self.before = sizes()
         gc.freeze()
         table.extend(Marked(900) for _ in range(2000))

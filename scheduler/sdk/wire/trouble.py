@@ -8,6 +8,7 @@ import socket
 import ssl
 from http.client import HTTPException
 
+SHOWN_MAX = 120
 _TLS_TO_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF", "PACKET_LENGTH_TOO_LONG")
 """Reasons of OpenSSL when the other end answers a greeting in TLS with something else, or not at all."""
 
@@ -30,8 +31,13 @@ def trouble(url: str, error: BaseException) -> str:
     if isinstance(cause, TimeoutError):
         return f"{url}: no answer in time"
     if isinstance(error, HTTPException):
-        return f"{url}: it does not speak HTTP there ({error}); if it wants TLS, write https://"
+        return f"{url}: it does not speak HTTP there ({_shown(error)}); if it wants TLS, write https://"
     return f"{url}: {str(error) or type(error).__name__}"
+
+
+def _shown(error: BaseException) -> str:
+    """Return the text of `error`, which may have bytes of a foreign server, in one line of at most SHOWN_MAX."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(error)).strip()[:SHOWN_MAX]
 
 
 def _cause(error: BaseException) -> BaseException:
