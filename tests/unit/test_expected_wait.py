@@ -60,6 +60,15 @@ def test_a_free_slot_means_no_wait() -> None:
     assert pool.wait_ms == 0
 
 
+def test_slots_that_are_taken_are_not_free_although_the_store_has_found_no_job_without_one() -> None:
+    pool = Pool(slots=10, service_ms=500)
+    pool.submit(10)
+    assert not pool.flow.is_full and pool.flow.ahead() == 1
+    assert pool.flow.ahead(before=3) == 4, "three jobs start before it"
+    pool.pass_ms(500)
+    assert pool.flow.ahead() == 0
+
+
 def test_the_wait_is_unknown_before_a_job_has_run() -> None:
     pool = Pool(slots=10, service_ms=500)
     pool.submit(200)
