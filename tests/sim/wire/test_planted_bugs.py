@@ -22,6 +22,7 @@ SHRUNK_SLOWLY = (
     "the grace of a session goes on after the return",
     "only submits without an answer are sent again",
     "resume brings nothing that has ended",
+    "a full buffer is never given up (R-13)",
 )
 """Bugs that are shrunk in `make test-large`; docs/reports/wire.md has the table."""
 RUNS_MAX, SECONDS_MAX = 250, 600.0
