@@ -2,9 +2,9 @@
 # test.sh PATH…: lint, all tests under .venv, those of PATH… also under .venv-other, which it makes while lint runs.
 # Called by `make test`.
 # test.sh large: only the tests marked `large`, which `make test` leaves out. Called by `make test-large`.
-# Tests marked `alone` measure time, fill a processor or need much done in a time: they run last, three at a time, which
-# takes a little more than one processor. Most of the others wait for processes much of their time, so four at a time are
-# what fills two processors.
+# Tests marked `alone` measure time, fill a processor or need much done in a time: they run last, two at a time, which
+# takes about one processor. Most of the others wait for processes much of their time, so four at a time are what fills
+# two processors.
 #
 # Tests that fail are run a second time, one at a time. Real processes miss a deadline of a test when the machine has
 # other work; a change that breaks something breaks it both times. What passed the second time is printed as unstable.
@@ -59,5 +59,5 @@ say "all tests, $(.venv/bin/python --version)"
 tests .venv/bin/python $WORKERS -m "not alone and not large" --ignore=tests/tidy tests
 # Only the files that have such tests: to collect all files takes each worker 10 s.
 readarray -t files < <(grep -rl --include='test_*.py' 'mark\.alone' tests)
-tests .venv/bin/python 3 -m "alone and not large" "${files[@]}"
+tests .venv/bin/python 2 -m "alone and not large" "${files[@]}"
 say "make test took $SECONDS s (goal: 720 s on 2 quiet cores)"
