@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import TypeAlias
 
 import pytest
 
+from voxpool.scheduler.core.admission.key_rooms import KeyRooms
 from voxpool.scheduler.core.jobs.fair import FairQueue, FairWaitingJobs
 from voxpool.scheduler.core.jobs.fair_band import AHEAD_MAX
 from voxpool.scheduler.core.jobs.job import Job, Share
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.jobs.reasons import SHARE
 from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs
+from voxpool.scheduler.errors import Rejected
 
 PAIR = "zh:en"
 
@@ -19,7 +24,7 @@ class Pool:
     """Waiting jobs in fair order, and a store that has one free slot a turn."""
 
     def __init__(self, waiting: WaitingJobs | None = None) -> None:
-        self.waiting = waiting or FairWaitingJobs()
+        self.waiting = FairWaitingJobs() if waiting is None else waiting  # an empty one is false
         self.started: list[str] = []
         """The keys of the jobs that started."""
         self._sequences = 0
@@ -224,6 +229,56 @@ def test_keys_that_are_ahead_are_forgotten_past_a_bound() -> None:
     assert pool.queue.keys <= 5 + 5 + AHEAD_MAX
 
 
+def test_a_key_has_its_weight_times_the_room_that_is_left() -> None:
+    pool = Pool(FairWaitingJobs(waiting_max=10, retry_after_ms=700))
+    waiting = pool.waiting
+    pool.submit("a", 5)
+    with pytest.raises(Rejected) as refused:
+        waiting.check_room(PAIR, Share(3, "a", 1.0))
+    assert (refused.value.reason, refused.value.retry_after_ms) == (SHARE, 700)
+    waiting.check_room(PAIR, Share(3, "a", 1.5))
+    waiting.check_room(PAIR, Share(3, "b", 1.0))
+    pool.submit("low", 5, priority=5)
+    waiting.check_room(PAIR, Share(3, "b", 1.0))
+    waiting.check_room("en:zh", Share(3, "a", 1.0))
+    with pytest.raises(Rejected) as full:
+        waiting.check_room(PAIR, Share(3, "", 1.0))
+    assert full.value.reason == "waiting_max", "without tokens and keys only the whole counts"
+
+
+def test_the_parts_of_unfinished_jobs_and_audio_follow_what_ends() -> None:
+    table = JobTable(jobs_max=4, audio_total_bytes_max=1000, finished_max=0, retry_after_ms=500)
+    rooms, share = KeyRooms(table), Share(3, "a", 1.0)
+    rooms.check(share, 1000)
+    rooms.accepted(share, 300)
+    table.audio_bytes, table.unfinished = 300, 1
+    rooms.check(share, 400)
+    with pytest.raises(Rejected, match="audio of this key"):
+        rooms.check(share, 401)
+    rooms.accepted(share, 300)
+    table.audio_bytes, table.unfinished = 600, 2
+    with pytest.raises(Rejected, match="2 jobs of this key") as refused:
+        rooms.check(share, 0)
+    assert (refused.value.reason, refused.value.retry_after_ms) == (SHARE, 500)
+    rooms.ended(share, 300)
+    table.audio_bytes, table.unfinished = 300, 1
+    rooms.check(share, 400)
+    rooms.ended(share, 300)
+    assert len(rooms) == 0
+
+
+def test_a_new_weight_counts_at_once_for_all_that_waits() -> None:
+    pool = Pool()
+    pool.submit("a", 3, weight=1.0)
+    pool.submit("b", 20, weight=1.0)
+    assert pool.waiting.before(PAIR, Share(3, "a", 1.0)) == 7, "three of its own, and four of the other"
+    pool.submit("b", weight=2.0)
+    assert pool.waiting.before(PAIR, Share(3, "a", 1.0)) == 11
+    assert pool.waiting.before(PAIR, Share(5, "a", 1.0)) == 24, "all of a higher priority"
+
+
+Running: TypeAlias = "dict[str, list[Job]]"
+"""The jobs that nodes have, by pair."""
 SHARES = [(priority, key) for priority in (1, 3, 5) for key in "abcde"]
 
 
@@ -233,7 +288,7 @@ def test_it_asks_for_as_many_jobs_as_the_order_of_submits(seed: int) -> None:
     draw = random.Random(seed)
     pools = [Pool(WaitingJobs()), Pool()]
     both = [pool.waiting for pool in pools]
-    ran: list[list[Job]] = [[], []]
+    ran: list[Running] = [{PAIR: [], "en:zh": []} for _ in pools]
     for _ in range(300):
         _step(draw, pools, ran)
         one, other = both
@@ -246,7 +301,7 @@ def test_it_asks_for_as_many_jobs_as_the_order_of_submits(seed: int) -> None:
         assert not waiting._queues and not waiting._ready and waiting.total == 0
 
 
-def _step(draw: random.Random, pools: list[Pool], ran: list[list[Job]]) -> None:
+def _step(draw: random.Random, pools: list[Pool], ran: list[Running]) -> None:
     kind = draw.random()
     pair = draw.choice([PAIR, "en:zh"])
     if kind < 0.45:
@@ -272,13 +327,13 @@ def _step(draw: random.Random, pools: list[Pool], ran: list[list[Job]]) -> None:
         ask, shares = draw.randint(1, 8), {PAIR: draw.random(), "en:zh": draw.random()}
         for pool, running in zip(pools, ran, strict=True):
             _ask(pool, ask, shares, running)
-    elif all(ran):
+    elif all(running[pair] for running in ran):
         at = draw.random()
         for pool, running in zip(pools, ran, strict=True):
-            pool.waiting.add(running.pop(int(at * len(running))))
+            pool.waiting.add(running[pair].pop(int(at * len(running[pair]))))
 
 
-def _ask(pool: Pool, ask: int, shares: dict[str, float], running: list[Job]) -> None:
+def _ask(pool: Pool, ask: int, shares: dict[str, float], running: Running) -> None:
     """Let the store find slots for a share of the jobs of each pair."""
     batch = pool.waiting.next_batch(ask)
     if batch is None:
@@ -290,7 +345,7 @@ def _ask(pool: Pool, ask: int, shares: dict[str, float], running: list[Job]) -> 
             left[job.pair] -= 1
             job.attempt += 1
             batch.allocated(job)
-            running.append(job)
+            running[job.pair].append(job)
         else:
             batch.nobody(job)
             pool.waiting.add(job)
