@@ -22,7 +22,17 @@ from mutation.swap import NotSwappable, swap
 FILES = {
     "tests/unit": (
         *("acknowledgements", "backoff", "claim_lease", "client_requests", "client_session", "deadlines"),
-        *("emptied_store", "error_text", "expected_wait", "fair", "in_order", "intake", "job_life", "job_table"),
+        *(
+            "emptied_store",
+            "error_text",
+            "expected_wait",
+            "fair",
+            "fair_room",
+            "in_order",
+            "intake",
+            "job_life",
+            "job_table",
+        ),
         *("key_heap", "leases", "many", "memory_store", "node_life", "outages", "outbox", "rate_limit", "reasons"),
         *("refusal_texts", "register_all", "results", "retention", "retries", "script_queue", "sdk_connection"),
         *("session", "session_door", "silent_redis", "states", "store_answers", "store_away", "store_facts"),

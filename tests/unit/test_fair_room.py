@@ -1,0 +1,51 @@
+"""The door under fair order: a key has its part of the waiting and unfinished jobs, and of their audio."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.test_fair import PAIR, Pool
+from voxpool.scheduler.core.admission.key_rooms import KeyRooms
+from voxpool.scheduler.core.jobs.fair import FairWaitingJobs
+from voxpool.scheduler.core.jobs.job import Share
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.jobs.reasons import SHARE
+from voxpool.scheduler.errors import Rejected
+
+
+def test_a_key_has_its_weight_times_the_room_that_is_left() -> None:
+    pool = Pool(FairWaitingJobs(waiting_max=10, retry_after_ms=700))
+    waiting = pool.waiting
+    pool.submit("a", 5)
+    with pytest.raises(Rejected) as refused:
+        waiting.check_room(PAIR, Share(3, "a", 1.0))
+    assert (refused.value.reason, refused.value.retry_after_ms) == (SHARE, 700)
+    waiting.check_room(PAIR, Share(3, "a", 1.5))
+    waiting.check_room(PAIR, Share(3, "b", 1.0))
+    pool.submit("low", 5, priority=5)
+    waiting.check_room(PAIR, Share(3, "b", 1.0))
+    waiting.check_room("en:zh", Share(3, "a", 1.0))
+    with pytest.raises(Rejected) as full:
+        waiting.check_room(PAIR, Share(3, "", 1.0))
+    assert full.value.reason == "waiting_max", "without tokens and keys only the whole counts"
+
+
+def test_the_parts_of_unfinished_jobs_and_audio_follow_what_ends() -> None:
+    table = JobTable(jobs_max=4, audio_total_bytes_max=1000, finished_max=0, retry_after_ms=500)
+    rooms, share = KeyRooms(table), Share(3, "a", 1.0)
+    rooms.check(share, 1000)
+    rooms.accepted(share, 300)
+    table.audio_bytes, table.unfinished = 300, 1
+    rooms.check(share, 400)
+    with pytest.raises(Rejected, match="audio of this key"):
+        rooms.check(share, 401)
+    rooms.accepted(share, 300)
+    table.audio_bytes, table.unfinished = 600, 2
+    with pytest.raises(Rejected, match="2 jobs of this key") as refused:
+        rooms.check(share, 0)
+    assert (refused.value.reason, refused.value.retry_after_ms) == (SHARE, 500)
+    rooms.ended(share, 300)
+    table.audio_bytes, table.unfinished = 300, 1
+    rooms.check(share, 400)
+    rooms.ended(share, 300)
+    assert len(rooms) == 0
