@@ -13,26 +13,32 @@ from typing import Any
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ScriptFailed
 from voxpool.scheduler.stores.luajit import LuaError, new_runtime
-from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.stores.script_sources import HASH, LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
 
 Dump = dict[str, list[tuple[str, str]]]
-"""Family -> (member, value or score) in the order of the set, or of the field; only families that have members."""
+"""Family -> (member, value, score or place) in the order of the set, list or field; only families that have members."""
 
 
 class MemoryStore:
-    """A ScriptRunner whose data dies with it. `sources` replaces the scripts (tests plant bugs with it)."""
+    """A ScriptRunner whose data dies with it: one partition of `layout`.
+
+    `sources` replaces the scripts (tests plant bugs with it).
+    """
 
     restarts = 0
     """It never loses its data by itself."""
 
-    def __init__(self, sources: Mapping[str, ScriptSource] | None = None) -> None:
+    def __init__(
+        self, sources: Mapping[str, ScriptSource] | None = None, layout: Layout = NODES, partition: int = 0
+    ) -> None:
         self._lua = new_runtime()
         ranked_list = self._part("ranked_list")
         roomy_map = self._part("roomy_map")
         sorted_set = self._part("sorted_set", ranked_list, roomy_map)
         self._model = self._part("redis_model", sorted_set, roomy_map)
-        self._keys: Any = self._lua.table_from(partition_keys())
-        for name, source in (load_sources() if sources is None else sources).items():
+        self._keys: Any = self._lua.table_from(layout.keys(partition))
+        self._layout = layout
+        for name, source in (load_sources(layout.folder) if sources is None else sources).items():
             self._model.load(name, self._keys, source.prelude, source.body)
         self._run: Callable[..., Any] = self._model.run
 
@@ -74,7 +80,7 @@ class MemoryStore:
 
     def census(self) -> dict[str, int]:
         """Return how many members each family has."""
-        return dict(zip(FAMILIES, self._model.sizes(self._keys), strict=True))
+        return dict(zip(self._layout.kinds, self._model.sizes(self._keys), strict=True))
 
     async def facts(self, now_ms: Callable[[], int]) -> None:
         """Return None: there is no server."""
@@ -82,15 +88,24 @@ class MemoryStore:
     def dump(self) -> Dump:
         """Return the whole state, in the form of RedisStore.dump."""
         whole: Dump = {}
-        for family, key in zip(FAMILIES, partition_keys(), strict=True):
+        for (family, kind), key in zip(self._layout.kinds.items(), self._keys.values(), strict=True):
             lines: str | None = self._model.dump(key)
             if lines is not None:
                 members = [(member, value) for member, _, value in (line.partition("\t") for line in lines.split("\n"))]
-                whole[family] = sorted(members, key=_by_score if family in SORTED_SETS else None)
+                whole[family] = sorted(members, key=None if kind == HASH else _by_score)
         return whole
 
     async def close(self, within_s: float = 0.0) -> None:
         """Nothing is open; the data go with the object."""
+
+    def keep_hints(self, on: bool) -> None:
+        """Begin to keep the hints that scripts publish; or stop: the default, as they take memory."""
+        self._model.keep_hints(on)
+
+    def take_hints(self) -> list[tuple[str, str]]:
+        """Return the hints since the last call: (channel, message)."""
+        lines: str | None = self._model.take_hints()
+        return [] if lines is None else [(c, m) for c, _, m in (line.partition("\t") for line in lines.split("\n"))]
 
     def count_commands(self, on: bool) -> None:
         """Begin to count the Redis commands that scripts issue, from 0; or stop: the default, it takes time."""
@@ -100,6 +115,21 @@ class MemoryStore:
     def commands_run(self) -> int:
         """How many Redis commands scripts have issued since count_commands(True)."""
         return int(self._model.commands_run())
+
+
+def shown(layout: Layout, found: Sequence[Any]) -> Dump:
+    """Return what a server `found` under each key of `layout` (ZRANGE WITHSCORES, LRANGE, HGETALL) as a Dump."""
+    whole: Dump = {}
+    for (family, kind), members in zip(layout.kinds.items(), found, strict=True):
+        if not members:
+            continue
+        if kind == SORTED_SET:
+            whole[family] = [(member, f"{score:.17g}") for member, score in members]
+        elif kind == LIST:
+            whole[family] = [(text, str(place)) for place, text in enumerate(members)]
+        else:
+            whole[family] = sorted(members.items())
+    return whole
 
 
 def _by_score(member: tuple[str, str]) -> tuple[float, str]:

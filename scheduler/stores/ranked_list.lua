@@ -185,4 +185,14 @@ function RankedList.all(list)
   return texts
 end
 
+-- The first `count` texts, in order.
+function RankedList.first(list, count)
+  local texts = {}
+  for _, block in ipairs(list.blocks or {list}) do
+    for i = 1, math.min(block.size, count - #texts) do texts[#texts + 1] = block[i] end
+    if #texts >= count then break end
+  end
+  return texts
+end
+
 return RankedList

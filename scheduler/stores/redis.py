@@ -31,8 +31,8 @@ from voxpool.scheduler.stores.answers import (
 from voxpool.scheduler.stores.claim import GIVE_BACK_S, Claim
 from voxpool.scheduler.stores.facts import StoreFacts, ask_facts
 from voxpool.scheduler.stores.meanings import BROKEN, TOPOLOGY
-from voxpool.scheduler.stores.memory import Dump
-from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.stores.memory import Dump, shown
+from voxpool.scheduler.stores.script_sources import HASH, LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
 from voxpool.scheduler.stores.shown import without_password
 
 ANSWER_TIMEOUT_S = 5.0
@@ -44,12 +44,17 @@ CALLS_MAX = 1024
 class RedisStore:
     """A ScriptRunner on one server. `url` is redis://…, rediss://… or unix:///path, with ?db= and a password if needed.
 
-    It connects at the first call and again after each failure. `sources` replaces the scripts (tests plant bugs with
-    it). Raises ConfigError for an url that can't be read.
+    It serves one partition of `layout`, connects at the first call, and again after each failure. `sources` replaces the
+    scripts (tests plant bugs with it). Raises ConfigError for an url that can't be read.
     """
 
     def __init__(
-        self, url: str, sources: Mapping[str, ScriptSource] | None = None, answer_timeout_s: float = ANSWER_TIMEOUT_S
+        self,
+        url: str,
+        sources: Mapping[str, ScriptSource] | None = None,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        layout: Layout = NODES,
+        partition: int = 0,
     ) -> None:
         self.restarts = 0
         """How often the server may have lost its data."""
@@ -58,8 +63,9 @@ class RedisStore:
         """For everything beside the scripts: few connections, made when needed. Each use needs a timeout around it."""
         self._connection: Any = _pool(url).make_connection()
         self._answer_timeout_s = answer_timeout_s
-        self._keys = partition_keys()
-        self._sources = dict(load_sources() if sources is None else sources)
+        self._layout = layout
+        self._keys = layout.keys(partition)
+        self._sources = dict(load_sources(layout.folder) if sources is None else sources)
         self._sha1 = {name: source.sha1 for name, source in self._sources.items()}
         self._run_id = ""
         self._running = False
@@ -109,9 +115,9 @@ class RedisStore:
     async def census(self) -> dict[str, int]:
         """Return how many members each family has. Raises StoreUnavailable."""
         pipe = self.client.pipeline(transaction=False)
-        for family, key in zip(FAMILIES, self._keys, strict=True):
-            pipe.zcard(key) if family in SORTED_SETS else pipe.hlen(key)
-        return dict(zip(FAMILIES, await self._ask(pipe, "a count of the keys"), strict=True))
+        for kind, key in zip(self._layout.kinds.values(), self._keys, strict=True):
+            {SORTED_SET: pipe.zcard, LIST: pipe.llen}.get(kind, pipe.hlen)(key)
+        return dict(zip(self._layout.kinds, await self._ask(pipe, "a count of the keys"), strict=True))
 
     async def facts(self, now_ms: Callable[[], int]) -> StoreFacts:
         """Return the facts about the server. Raises StoreUnavailable."""
@@ -125,15 +131,15 @@ class RedisStore:
     async def dump(self) -> Dump:
         """Return the whole state, in the form of MemoryStore.dump; for tests, not for large stores."""
         pipe = self.client.pipeline(transaction=True)
-        for family, key in zip(FAMILIES, self._keys, strict=True):
-            pipe.zrange(key, 0, -1, withscores=True) if family in SORTED_SETS else pipe.hgetall(key)
-        whole: Dump = {}
-        for family, found in zip(FAMILIES, await self._ask(pipe, "a dump of the keys"), strict=True):
-            if found and family in SORTED_SETS:
-                whole[family] = [(member, f"{score:.17g}") for member, score in found]
-            elif found:
-                whole[family] = sorted(found.items())
-        return whole
+        for kind, key in zip(self._layout.kinds.values(), self._keys, strict=True):
+            if kind == SORTED_SET:
+                pipe.zrange(key, 0, -1, withscores=True)
+            elif kind == LIST:
+                pipe.lrange(key, 0, -1)
+            else:
+                pipe.hgetall(key)
+        answers = await self._ask(pipe, "a dump of the keys")
+        return shown(self._layout, answers)
 
     async def close(self, within_s: float = GIVE_BACK_S) -> None:
         """Give the store back if it was claimed, and close the connections; both within `within_s`."""

@@ -3,7 +3,7 @@
 -- a command, option or global that isn't here raises, so that no script grows past what was compared with a server.
 local SortedSet, RoomyMap = ...
 
-local data = {} -- key -> a hash (a RoomyMap) or a SortedSet
+local data = {} -- key -> a hash (a RoomyMap), a SortedSet, or a list {first, last, texts}
 local commands = {}
 local commands_run = 0
 
@@ -32,20 +32,94 @@ function commands.HGET(key, field)
   return hash and hash.items[field] or false
 end
 
-function commands.HSET(key, field, value)
+function commands.HMGET(key, ...)
+  local hash, found = hash_at(key), {}
+  for i, field in ipairs({...}) do found[i] = hash and hash.items[field] or false end
+  return found
+end
+
+function commands.HSET(key, field, value, ...)
   local hash = hash_at(key)
   if not hash then
     hash = RoomyMap.new()
     data[key] = hash
   end
-  return RoomyMap.set(hash, field, text(value)) and 1 or 0
+  local added = RoomyMap.set(hash, field, text(value)) and 1 or 0
+  if select('#', ...) > 0 then
+    local others = {...}
+    for i = 1, #others, 2 do
+      if RoomyMap.set(hash, others[i], text(others[i + 1])) then added = added + 1 end
+    end
+  end
+  return added
 end
 
-function commands.HDEL(key, field)
+function commands.HDEL(key, field, ...)
   local hash = hash_at(key)
-  if not hash or not RoomyMap.remove(hash, field) then return 0 end
+  if not hash then return 0 end
+  local removed = RoomyMap.remove(hash, field) and 1 or 0
+  if select('#', ...) > 0 then
+    for _, other in ipairs({...}) do
+      if RoomyMap.remove(hash, other) then removed = removed + 1 end
+    end
+  end
   if hash.size == 0 then data[key] = nil end
-  return 1
+  return removed
+end
+
+-- ---- lists: texts from place `first` to `last`
+
+local function list_at(key)
+  local list = data[key]
+  if list and not list.texts then error('WRONGTYPE ' .. key .. ' is no list', 0) end
+  return list
+end
+
+function commands.RPUSH(key, ...)
+  local list = list_at(key)
+  if not list then
+    list = {first = 1, last = 0, texts = {}}
+    data[key] = list
+  end
+  for _, value in ipairs({...}) do
+    list.last = list.last + 1
+    list.texts[list.last] = text(value)
+  end
+  return list.last - list.first + 1
+end
+
+function commands.LLEN(key)
+  local list = list_at(key)
+  return list and list.last - list.first + 1 or 0
+end
+
+-- LRANGE key 0 last
+function commands.LRANGE(key, first, last)
+  if number(first) ~= 0 or number(last) < 0 then error('the model of Redis knows LRANGE from 0 to a place only', 0) end
+  local list, found = list_at(key), {}
+  if not list then return found end
+  for place = list.first, math.min(list.last, list.first + number(last)) do found[#found + 1] = list.texts[place] end
+  return found
+end
+
+-- LTRIM key first -1
+function commands.LTRIM(key, first, last)
+  if number(first) < 0 or number(last) ~= -1 then error('the model of Redis knows LTRIM to -1 only', 0) end
+  local list = list_at(key)
+  if not list then return 'OK' end
+  for place = list.first, math.min(list.last, list.first + number(first) - 1) do list.texts[place] = nil end
+  list.first = list.first + number(first)
+  if list.first > list.last then data[key] = nil end
+  return 'OK'
+end
+
+-- ---- hints: nobody listens to a model unless it was asked to keep them
+
+local hints = nil
+
+function commands.SPUBLISH(channel, message)
+  if hints then hints[#hints + 1] = channel .. '\t' .. message end
+  return 0
 end
 
 -- ---- sorted sets
@@ -56,7 +130,7 @@ local function set_at(key)
   return set
 end
 
--- ZADD key [GT] score member [score member ...]
+-- ZADD key [GT | NX] score member [score member ...]
 function commands.ZADD(key, first, ...)
   local set = set_at(key)
   if not set then
@@ -70,6 +144,12 @@ function commands.ZADD(key, first, ...)
     local old = set.scores.items[member]
     if old and old >= score then return 0 end
     return SortedSet.put(set, score, member) and 1 or 0
+  end
+  if first == 'NX' then
+    local score, member = ...
+    if select('#', ...) ~= 2 then error('the model of Redis knows ZADD NX with one member only', 0) end
+    if set.scores.items[member] then return 0 end
+    return SortedSet.put(set, number(score), member) and 1 or 0
   end
   if select('#', ...) == 1 then return SortedSet.put(set, number(first), (...)) and 1 or 0 end
   local added, arguments = 0, {first, ...}
@@ -109,9 +189,14 @@ function commands.ZLEXCOUNT(key, low, high)
   return set and SortedSet.count_by_lex(set, low, high) or 0
 end
 
-function commands.ZRANGEBYLEX(key, low, high)
+-- ZRANGEBYLEX key low high [LIMIT 0 count]
+function commands.ZRANGEBYLEX(key, low, high, option, offset, count)
   local set = set_at(key)
-  return set and SortedSet.range_by_lex(set, low, high) or {}
+  if not option then return set and SortedSet.range_by_lex(set, low, high) or {} end
+  if option ~= 'LIMIT' or number(offset) ~= 0 or number(count) < 0 then
+    error('the model of Redis knows ZRANGEBYLEX with LIMIT 0 only', 0)
+  end
+  return set and SortedSet.first_by_lex(set, low, high, number(count)) or {}
 end
 
 -- ZRANGE key rank rank
@@ -185,17 +270,37 @@ end
 function model.sizes(keys)
   local sizes = {}
   for i, key in ipairs(keys) do
-    sizes[i] = data[key] and (data[key].scores or data[key]).size or 0
+    local found = data[key]
+    sizes[i] = found and (found.texts and found.last - found.first + 1 or (found.scores or found).size) or 0
   end
   return unpack(sizes)
 end
 
--- All members of `key` as lines: member, tab, value or score. In no order.
+-- All members of `key` as lines: member, tab, value, score or place. Those of a list are in its order, others in none.
 function model.dump(key)
   local found, lines = data[key], {}
   if not found then return nil end
+  if found.texts then
+    for place = found.first, found.last do
+      lines[#lines + 1] = found.texts[place] .. '\t' .. text(place - found.first)
+    end
+    return table.concat(lines, '\n')
+  end
   for member, value in pairs((found.scores or found).items) do lines[#lines + 1] = member .. '\t' .. text(value) end
   return table.concat(lines, '\n')
+end
+
+-- Begins to keep what scripts publish; or stops, the default.
+function model.keep_hints(on)
+  hints = on and {} or nil
+end
+
+-- What scripts have published since the last call, as lines: channel, tab, message; nil when there is nothing.
+function model.take_hints()
+  if not hints or #hints == 0 then return nil end
+  local lines = table.concat(hints, '\n')
+  hints = {}
+  return lines
 end
 
 function model.count_commands(on)

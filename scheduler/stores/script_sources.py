@@ -1,4 +1,6 @@
-"""Reads lua/: the source of each script with what it includes, its SHA-1, and the keys that every script gets.
+"""Reads lua/ and lua/jobs/: the source of each script with what it includes, its SHA-1, and the keys that it gets.
+
+Each folder is a data model of its own: its scripts all get the same keys, those of one partition.
 
 The lines `--- @include "_nodes"` of a script name the files that come before it: functions and constants without any
 state of their own. Both together are one text that runs alone, by EVALSHA.
@@ -15,10 +17,51 @@ from typing import NamedTuple
 
 from voxpool.scheduler.errors import ConfigError
 
-FAMILIES = ("leases", "nodes", "held", "reservations", "due", "capacity")
-"""The six keys of a partition, in the order of KEYS."""
-SORTED_SETS = frozenset({"leases", "held", "due", "capacity"})
-"""Those that are sorted sets; the others are hashes."""
+SORTED_SET, HASH, LIST, NOTHING = "sorted set", "hash", "list", "nothing"
+"""What a key holds."""
+
+
+class Layout(NamedTuple):
+    """A data model: its folder of scripts, and the keys of a partition in the order of KEYS."""
+
+    folder: str
+    prefix: str
+    kinds: dict[str, str]
+    """Family -> what its key holds."""
+
+    def keys(self, partition: int = 0) -> list[str]:
+        """Return the KEYS of a partition; they share one hash tag, so a script stays in one slot of a cluster."""
+        return [f"{self.prefix}{{{partition}}}:{family}" for family in self.kinds]
+
+
+NODES = Layout(
+    "",
+    "vp:",
+    {
+        "leases": SORTED_SET,
+        "nodes": HASH,
+        "held": SORTED_SET,
+        "reservations": HASH,
+        "due": SORTED_SET,
+        "capacity": SORTED_SET,
+    },
+)
+JOBS = Layout(
+    "jobs",
+    "vp:jobs:",
+    {
+        "records": HASH,
+        "waiting": SORTED_SET,
+        "taken": SORTED_SET,
+        "hungry": SORTED_SET,
+        "due": SORTED_SET,
+        "mail": SORTED_SET,
+        "ended": LIST,
+        "schedulers": SORTED_SET,
+        "counts": HASH,
+        "hints": NOTHING,  # the prefix of channels
+    },
+)
 
 _INCLUDE = re.compile(r'^--- @include "(\w+)"\n', re.MULTILINE)
 
@@ -40,21 +83,16 @@ class ScriptSource(NamedTuple):
         return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-def partition_keys(partition: int = 0) -> list[str]:
-    """Return the six KEYS of a partition; they share one hash tag, so a script stays in one slot of a cluster."""
-    return [f"vp:{{{partition}}}:{family}" for family in FAMILIES]
-
-
 @cache
-def load_sources() -> dict[str, ScriptSource]:
-    """Return all scripts by name, read once. Raises ConfigError when lua/ isn't there."""
-    texts = read_texts()
+def load_sources(folder: str = "") -> dict[str, ScriptSource]:
+    """Return all scripts of a `folder` of lua/ by name, read once. Raises ConfigError when lua/ isn't there."""
+    texts = read_texts(folder)
     return {name: assemble(name, texts) for name in texts if not name.startswith("_")}
 
 
-def read_texts() -> dict[str, str]:
-    """Return the files of lua/: name without its ending -> text. Raises ConfigError when lua/ isn't there."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(_lua_folder().glob("*.lua"))}
+def read_texts(folder: str = "") -> dict[str, str]:
+    """Return the files of a `folder` of lua/: name without its ending -> text. Raises ConfigError without lua/."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted((_lua_folder() / folder).glob("*.lua"))}
 
 
 def assemble(name: str, texts: Mapping[str, str]) -> ScriptSource:

@@ -200,6 +200,12 @@ function SortedSet.range_by_lex(set, low, high)
   return group and RankedList.all(group) or {}
 end
 
+-- The first `count` members from `low` to `high`.
+function SortedSet.first_by_lex(set, low, high, count)
+  local group = groups_of(set)[group_between(low, high)]
+  return group and RankedList.first(group, count) or {}
+end
+
 -- The member of `rank` (from 0 on), or nil.
 function SortedSet.at_rank(set, rank)
   if rank >= set.scores.size then return nil end

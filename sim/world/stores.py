@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ConfigError, StoreUnavailable
 from voxpool.scheduler.stores.memory import Dump, MemoryStore
-from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.stores.script_sources import NODES, SORTED_SET, ScriptSource, load_sources
 from voxpool.scheduler.stores.shown import without_password
 from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.observing.watch import Hub
@@ -150,7 +150,7 @@ class FakeRedisStore:
         except ImportError:
             raise ConfigError("store fakeredis: it isn't installed here: pip install 'fakeredis[lua]'") from None
         self._client: Any = fakeredis.FakeRedis(decode_responses=True)
-        self._keys = partition_keys()
+        self._keys = NODES.keys()
         self._sha1 = {name: self._client.script_load(source.text) for name, source in load_sources().items()}
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
@@ -163,14 +163,14 @@ class FakeRedisStore:
     def census(self) -> dict[str, int]:
         client = self._client
         return {
-            family: client.zcard(key) if family in SORTED_SETS else client.hlen(key)
-            for family, key in zip(FAMILIES, self._keys, strict=True)
+            family: client.zcard(key) if kind == SORTED_SET else client.hlen(key)
+            for (family, kind), key in zip(NODES.kinds.items(), self._keys, strict=True)
         }
 
     def dump(self) -> Dump:
         whole: Dump = {}
-        for family, key in zip(FAMILIES, self._keys, strict=True):
-            if family in SORTED_SETS:
+        for (family, kind), key in zip(NODES.kinds.items(), self._keys, strict=True):
+            if kind == SORTED_SET:
                 scored = self._client.zrange(key, 0, -1, withscores=True)
                 entries = [(member, f"{score:.0f}") for member, score in scored]
             else:

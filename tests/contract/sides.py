@@ -12,9 +12,9 @@ import fakeredis
 from tests.servers import redis_server
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.embedded import EmbeddedStore
-from voxpool.scheduler.stores.memory import Dump, MemoryStore
+from voxpool.scheduler.stores.memory import Dump, MemoryStore, shown
 from voxpool.scheduler.stores.redis import RedisStore
-from voxpool.scheduler.stores.script_sources import FAMILIES, SORTED_SETS, ScriptSource, load_sources, partition_keys
+from voxpool.scheduler.stores.script_sources import LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
 
 STORES = ("memory", "redis", "embedded", "fakeredis")
 Sources = Mapping[str, ScriptSource]
@@ -26,10 +26,10 @@ _DAMAGE = {
 """Scripts of the tests alone, called with a node: they make Redis lose a part of its data."""
 
 
-def sources_with_damage(sources: Sources | None = None) -> Sources:
-    """Return the production scripts and those that damage data."""
+def sources_with_damage(sources: Sources | None = None, layout: Layout = NODES) -> Sources:
+    """Return the production scripts of `layout`, and those that damage data."""
     damage = {name: ScriptSource("", body) for name, body in _DAMAGE.items()}
-    return {**(load_sources() if sources is None else sources), **damage}
+    return {**(load_sources(layout.folder) if sources is None else sources), **damage}
 
 
 class Side(Protocol):
@@ -59,8 +59,8 @@ class MemorySide:
 
     name = "memory"
 
-    def __init__(self, sources: Sources | None = None) -> None:
-        self.store = MemoryStore(sources_with_damage(sources))
+    def __init__(self, sources: Sources | None = None, layout: Layout = NODES) -> None:
+        self.store = MemoryStore(sources_with_damage(sources, layout), layout)
         self.run = self.store.run_now
         self.dump = self.store.dump
         self.clear = self.store.clear
@@ -74,10 +74,11 @@ class FakeredisSide:
 
     name = "fakeredis"
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = NODES) -> None:
         self._client: Any = fakeredis.FakeRedis(decode_responses=True)
-        self._keys = partition_keys()
-        self._sources = sources_with_damage()
+        self._layout = layout
+        self._keys = layout.keys()
+        self._sources = sources_with_damage(None, layout)
 
     def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run the calls one by one."""
@@ -87,16 +88,13 @@ class FakeredisSide:
 
     def dump(self) -> Dump:
         """Read the state with commands."""
-        whole: Dump = {}
-        for family, key in zip(FAMILIES, self._keys, strict=True):
-            if family in SORTED_SETS:
-                found = self._client.zrange(key, 0, -1, withscores=True)
-                members = [(member, f"{score:.17g}") for member, score in found]
+        client, found = self._client, []
+        for kind, key in zip(self._layout.kinds.values(), self._keys, strict=True):
+            if kind == SORTED_SET:
+                found.append(client.zrange(key, 0, -1, withscores=True))
             else:
-                members = sorted(self._client.hgetall(key).items())
-            if members:
-                whole[family] = members
-        return whole
+                found.append(client.lrange(key, 0, -1) if kind == LIST else client.hgetall(key))
+        return shown(self._layout, found)
 
     def clear(self) -> None:
         """Flush the data."""
@@ -109,9 +107,9 @@ class FakeredisSide:
 class ServerSide:
     """A real server behind production's store."""
 
-    def __init__(self, name: str, url: str, runner: asyncio.Runner) -> None:
+    def __init__(self, name: str, url: str, runner: asyncio.Runner, layout: Layout = NODES) -> None:
         self.name = name
-        self.store = RedisStore(url, sources_with_damage())
+        self.store = RedisStore(url, sources_with_damage(None, layout), layout=layout)
         self._runner = runner
 
     def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
@@ -134,6 +132,11 @@ class ServerSide:
         """Close the connections."""
         self._runner.run(self.store.close())
 
+    def info(self, section: str) -> dict[str, Any]:
+        """Return a section of INFO."""
+        found: dict[str, Any] = self._runner.run(self.store.client.info(section))
+        return found
+
     def keys(self) -> set[str]:
         """Return every key on the server."""
         return set(self._runner.run(self.store.client.keys("*")))
@@ -142,15 +145,16 @@ class ServerSide:
 class Sides:
     """The stores by name, each opened at its first use; all are closed at the end of the block."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = NODES) -> None:
+        self._layout = layout
         self._closing = ExitStack()
         self._runner = self._closing.enter_context(asyncio.Runner())
         self._opened: dict[str, Side] = {}
         self._openers: dict[str, Callable[[], Side]] = {
-            "memory": MemorySide,
+            "memory": lambda: MemorySide(None, layout),
             "redis": self._redis,
             "embedded": self._embedded,
-            "fakeredis": FakeredisSide,
+            "fakeredis": lambda: FakeredisSide(layout),
         }
 
     def __enter__(self) -> Sides:
@@ -181,6 +185,6 @@ class Sides:
         return self._server_side("embedded", store.url)
 
     def _server_side(self, name: str, url: str) -> Side:
-        side = ServerSide(name, url, self._runner)
+        side = ServerSide(name, url, self._runner, self._layout)
         self._closing.callback(side.close)
         return side

@@ -12,7 +12,7 @@ from voxpool.loadtest.commands._pools_report import SELECTS_MIN, Side, report
 from voxpool.loadtest.commands._script_commands import SELECT, ScriptCommands
 from voxpool.loadtest.commands._script_seconds import ScriptSeconds
 from voxpool.scheduler.core.scripts import Want, heartbeat, select_node
-from voxpool.scheduler.stores.script_sources import partition_keys
+from voxpool.scheduler.stores.script_sources import NODES
 from voxpool.sim.report.report import Outcome, Report
 from voxpool.sim.scenario.scenario import load_scenario
 
@@ -39,7 +39,7 @@ MANY = msgspec.structs.replace(FEW, name="1500 nodes in 1 pool", chi_square=1499
 
 def evalsha(sha1: str, arguments: list[str]) -> str:
     """Return a call as MONITOR shows it, without the quotes, which redis-py removes."""
-    keys = partition_keys()
+    keys = NODES.keys()
     return " ".join(["EVALSHA", sha1, str(len(keys)), *keys, *arguments])
 
 

@@ -31,7 +31,7 @@ def scripts_say_their_contract(tree: SourceTree) -> list[str]:
             if not line.startswith("--"):
                 break
             head.append(line)
-        wanted = PART_SAYS if path.startswith("lua/_") else HEAD_SAYS
+        wanted = PART_SAYS if path.rpartition("/")[2].startswith("_") else HEAD_SAYS
         violations += [
             f"{path}: the head has no line that starts with: -- {word}"
             for word in wanted

@@ -1,0 +1,164 @@
+-- Included by the job scripts after _partition: what one call reads once and writes once. A batch is a value of the call;
+-- each key is read and written with one command for all its jobs, so the commands of a call do not grow with them.
+local ALL = 1000 -- schedulers of a partition that are looked at
+local LATEST = 9007199254740991
+
+-- Reads the records of `ids`. `by` is the scheduler that calls, `now` its time in ms.
+local function open_batch(by, now, ids)
+  local batch = {
+    by = by, now = now, jobs = {}, changed = {}, is_changed = {}, add = {}, remove = {}, mail = {}, ended = {}, waits = {},
+    pairs = {}, leases = {}, hints = {},
+  }
+  if #ids > 0 then
+    for i, text in ipairs(call('HMGET', RECORDS, unpack(ids))) do
+      if text then batch.jobs[ids[i]] = batch.jobs[ids[i]] or parse(text) end
+    end
+  end
+  return batch
+end
+
+local function changed(batch, id, j)
+  batch.jobs[id] = j
+  if not batch.is_changed[id] then
+    batch.is_changed[id] = true
+    batch.changed[#batch.changed + 1] = id
+  end
+end
+
+-- `member` enters the sorted set `key` (with a score, default 0) at the end of the call, or leaves it. Members leave first.
+local function enter(batch, key, member, score)
+  local list = batch.add[key] or {}
+  batch.add[key] = list
+  list[#list + 1] = score or 0
+  list[#list + 1] = member
+end
+
+local function leave(batch, key, member)
+  local list = batch.remove[key] or {}
+  batch.remove[key] = list
+  list[#list + 1] = member
+end
+
+-- Adds `by` to the count `name` of the partition (place, open, bytes, mail) and returns it.
+local function count(batch, name, by)
+  local counts = batch.counts
+  if not counts then
+    local place, open, bytes, mail = string.match(call('HGET', COUNTS, 'all') or '0|0|0|0', '^(%d+)|(%d+)|(%d+)|(%d+)$')
+    counts = {place = tonumber(place), open = tonumber(open), bytes = tonumber(bytes), mail = tonumber(mail)}
+    batch.counts = counts
+  end
+  if by ~= 0 then
+    counts[name] = math.max(0, counts[name] + by)
+    batch.counted = true
+  end
+  return counts[name]
+end
+
+-- When the lease of `scheduler` ends, ms; nil when it is not a member.
+local function lease_of(batch, scheduler)
+  local lease = batch.leases[scheduler]
+  if lease == nil then
+    lease = tonumber(call('ZSCORE', SCHEDULERS, scheduler) or false) or false
+    batch.leases[scheduler] = lease
+  end
+  return lease or nil
+end
+
+-- A message for a member: stored until it is acknowledged, and published at once as a hint. Others get none.
+local function tell(batch, scheduler, kind, rest)
+  if not lease_of(batch, scheduler) then return end
+  local text = ordered(count(batch, 'mail', 1)) .. '|' .. kind .. '|' .. rest
+  enter(batch, MAIL, scheduler .. '|' .. text)
+  batch.hints[#batch.hints + 1] = {HINTS .. ':' .. scheduler, text}
+end
+
+-- Who takes jobs must be a member, else nobody adopts them: one that was removed comes back with a lease that has ended.
+local function be_member(batch)
+  if call('ZADD', SCHEDULERS, 'NX', 0, batch.by) == 1 then
+    batch.leases[batch.by] = 0
+    tell(batch, batch.by, 'born', '')
+  end
+end
+
+-- Invites up to `most` living schedulers that are hungry for `pair`; the one that has been hungry longest comes first. One
+-- whose lease seems to have ended is invited, too, but does not count: the clock of the caller may be ahead.
+local function invite(batch, pair, most)
+  for _, entry in ipairs(members_of(HUNGRY, pair, ALL)) do
+    if most <= 0 then return end
+    local scheduler = string.sub(entry, #pair + 19)
+    call('ZREM', HUNGRY, entry, scheduler .. '|' .. pair)
+    tell(batch, scheduler, 'come', pair)
+    if (lease_of(batch, scheduler) or 0) > batch.now then most = most - 1 end
+  end
+end
+
+-- The job waits at its place, for `waiting_ms` at most; a hungry scheduler will be invited.
+local function wait(batch, id, j, waiting_ms)
+  j.state, j.by = WAITS, ''
+  changed(batch, id, j)
+  enter(batch, WAITING, j.pair .. '|' .. ordered(j.place) .. '|' .. id)
+  local until_ms = batch.now + waiting_ms
+  enter(batch, DUE, id, j.expires > 0 and math.min(j.expires, until_ms) or until_ms)
+  if not batch.waits[j.pair] then
+    batch.waits[j.pair] = 0
+    batch.pairs[#batch.pairs + 1] = j.pair
+  end
+  batch.waits[j.pair] = batch.waits[j.pair] + 1
+end
+
+-- The caller takes the job under a new attempt: above all that the record and the caller (`floor`) have seen.
+local function take(batch, id, j, floor)
+  j.state, j.by, j.attempt = RUNS, batch.by, math.max(j.attempt, floor) + 1
+  changed(batch, id, j)
+  enter(batch, TAKEN, batch.by .. '|' .. id)
+end
+
+-- Removes the job from where its present state has put it.
+local function take_out(batch, id, j)
+  if j.state == RUNS then return leave(batch, TAKEN, j.by .. '|' .. id) end
+  if j.state == WAITS then leave(batch, WAITING, j.pair .. '|' .. ordered(j.place) .. '|' .. id) end
+  leave(batch, DUE, id)
+end
+
+-- The job has ended. `told` is the scheduler that learns it from the answer of this call; the client's gets a message
+-- unless it is that one.
+local function finish(batch, id, j, state, outcome, told)
+  j.state, j.outcome, j.since = state, outcome, string.format('%d', batch.now)
+  changed(batch, id, j)
+  count(batch, 'open', -1)
+  count(batch, 'bytes', -j.bytes)
+  batch.ended[#batch.ended + 1] = id .. '|' .. j.since
+  if j.client ~= told then tell(batch, j.client, 'end', id .. '|' .. state .. '|' .. outcome) end
+end
+
+local function write_members(batch, key)
+  if batch.remove[key] then call('ZREM', key, unpack(batch.remove[key])) end
+  if batch.add[key] then call('ZADD', key, unpack(batch.add[key])) end
+end
+
+-- Writes what the batch has collected and returns `answers`.
+local function close(batch, answers)
+  write_members(batch, HUNGRY) -- the caller must not be invited for what it has just declined
+  for _, pair in ipairs(batch.pairs) do invite(batch, pair, batch.waits[pair]) end
+  local records = {}
+  for _, id in ipairs(batch.changed) do
+    records[#records + 1] = id
+    records[#records + 1] = text_of(batch.jobs[id])
+  end
+  if #records > 0 then call('HSET', RECORDS, unpack(records)) end
+  for _, key in ipairs({WAITING, TAKEN, DUE, MAIL}) do write_members(batch, key) end
+  if #batch.ended > 0 then call('RPUSH', ENDED, unpack(batch.ended)) end
+  if batch.counted then
+    local counts = batch.counts
+    call('HSET', COUNTS, 'all', string.format('%d|%d|%d|%d', counts.place, counts.open, counts.bytes, counts.mail))
+  end
+  for _, hint in ipairs(batch.hints) do call('SPUBLISH', hint[1], hint[2]) end
+  return answers
+end
+
+-- Every `width`th argument from `first` on: the names of the jobs of a call.
+local function column(arguments, first, width)
+  local found = {}
+  for at = first, #arguments, width do found[#found + 1] = arguments[at] end
+  return found
+end

@@ -1,0 +1,44 @@
+-- Included by all job scripts: the keys of a partition by name, and the record of a job (../README.md is the data model).
+local RECORDS, WAITING, TAKEN, HUNGRY, DUE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local MAIL, ENDED, SCHEDULERS, COUNTS, HINTS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local call = redis.call
+
+-- State of a job: one letter of its record.
+local WAITS, RESTS, RUNS, FAILED = 'w', 'b', 't', 'f'
+local FINAL = {c = true, f = true, x = true, g = true}
+
+local FIELDS = 14 -- those before the outcome, which is the rest and may have any character
+local PATTERN = '^' .. string.rep('([^|]*)|', FIELDS) .. '(.*)$'
+
+local function parse(text)
+  local state, pair, place, client, by, attempt, first, lost, attempts_max, expires, bytes, content, since, meta,
+    outcome = string.match(text, PATTERN)
+  return {
+    state = state, pair = pair, place = place, client = client, by = by, attempt = tonumber(attempt),
+    first = tonumber(first), lost = tonumber(lost), attempts_max = tonumber(attempts_max),
+    expires = tonumber(expires), bytes = tonumber(bytes), content = content, since = since, meta = meta,
+    outcome = outcome,
+  }
+end
+
+local function text_of(j)
+  return table.concat({
+    j.state, j.pair, j.place, j.client, j.by, j.attempt, j.first, j.lost, j.attempts_max,
+    string.format('%d', j.expires), string.format('%d', j.bytes), j.content, j.since, j.meta, j.outcome,
+  }, '|')
+end
+
+-- A number with 16 digits, so that the order by name is that of the numbers.
+local function ordered(number) return string.format('%016d', number) end
+
+-- The members of `key` that begin with `name`|, at most `limit` of them. '}' is the character after '|'.
+local function members_of(key, name, limit)
+  return call('ZRANGEBYLEX', key, '[' .. name .. '|', '(' .. name .. '}', 'LIMIT', 0, limit)
+end
+
+-- Appends to `answers` what a scheduler needs in order to run job `id`.
+local function give(answers, id, j)
+  local row = {id, tostring(j.attempt), j.pair, j.client, string.format('%d', j.bytes), string.format('%d', j.expires),
+    tostring(j.lost), tostring(j.attempts_max), j.meta}
+  for _, value in ipairs(row) do answers[#answers + 1] = value end
+end

@@ -1,0 +1,80 @@
+-- Purpose    Renew the lease of the caller; hand back what dead schedulers had, in slices, and remove them when nothing is left.
+-- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
+-- ARGV       scheduler   that calls
+--            now         ms
+--            lease       ms from now until it counts as dead; 0: it leaves, and others adopt what it has at once
+--            waiting     ms that a job may wait
+--            limit       entries of each kind that are removed for a dead scheduler, 1 to 500
+--            judge       1: schedulers whose lease has ended are dead; 0: nobody is (the store itself was away)
+-- Returns    OK          the lease went on
+--            LAPSED      it had ended; others may have adopted what the caller had
+--            NEW         it was no member (mail born says the same, since a repeat of this call answers OK)
+--            then (dead count)*   jobs that were handed back; with `limit` of them, call again at once
+--            A job without an attempt left has failed: attempts_max|scheduler_lost. The living get mail (look).
+-- Called by  the members role, three times a lease
+
+--- @include "_partition"
+--- @include "_batch"
+
+local scheduler, now, lease, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local limit, judges = tonumber(ARGV[5]), ARGV[6] == '1'
+local DEAD_MAX = 4 -- dead schedulers of one call
+
+local ended = call('ZSCORE', SCHEDULERS, scheduler)
+call('ZADD', SCHEDULERS, now + lease, scheduler)
+
+local dead, ids = {}, {}
+for _, one in ipairs(judges and call('ZRANGEBYSCORE', SCHEDULERS, '-inf', now, 'LIMIT', 0, DEAD_MAX) or {}) do
+  if one ~= scheduler then
+    local its = {
+      name = one, held = members_of(TAKEN, one, limit), letters = members_of(MAIL, one, limit),
+      wishes = members_of(HUNGRY, one, limit),
+    }
+    dead[#dead + 1] = its
+    for _, entry in ipairs(its.held) do ids[#ids + 1] = string.sub(entry, #one + 2) end
+  end
+end
+
+local batch = open_batch(scheduler, now, ids)
+for _, its in ipairs(dead) do
+  its.is_last = #its.held < limit and #its.letters < limit and #its.wishes < limit
+  if its.is_last then
+    call('ZREM', SCHEDULERS, its.name)
+    batch.leases[its.name] = false -- no more mail for it
+  end
+end
+local answers = {not ended and 'NEW' or tonumber(ended) <= now and 'LAPSED' or 'OK'}
+if not ended then tell(batch, scheduler, 'born', '') end
+
+for _, its in ipairs(dead) do
+  local one = its.name
+  for _, entry in ipairs(its.held) do
+    local id = string.sub(entry, #one + 2)
+    local j = batch.jobs[id]
+    leave(batch, TAKEN, entry)
+    if j and j.state == RUNS and j.by == one then
+      j.lost = j.lost + 1
+      if j.lost >= j.attempts_max then
+        finish(batch, id, j, FAILED, 'attempts_max|scheduler_lost', '')
+      else
+        wait(batch, id, j, waiting)
+      end
+    end
+  end
+  for _, entry in ipairs(its.letters) do leave(batch, MAIL, entry) end
+  for _, mine in ipairs(its.wishes) do
+    local pair = string.sub(mine, #one + 2)
+    leave(batch, HUNGRY, mine)
+    for _, entry in ipairs(members_of(HUNGRY, pair, ALL)) do
+      if string.sub(entry, #pair + 19) == one then leave(batch, HUNGRY, entry) end
+    end
+  end
+  if its.is_last then -- it may have had invitations that it did not follow
+    for _, other in ipairs(call('ZRANGEBYSCORE', SCHEDULERS, '-inf', LATEST, 'LIMIT', 0, ALL)) do
+      tell(batch, other, 'look', '')
+    end
+  end
+  answers[#answers + 1] = one
+  answers[#answers + 1] = tostring(#its.held)
+end
+return close(batch, answers)

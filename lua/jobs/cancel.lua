@@ -1,0 +1,35 @@
+-- Purpose    End jobs that nobody wants any more, whatever their state and whoever has them.
+-- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
+-- ARGV       scheduler   that calls
+--            now         ms
+--            (job state outcome)*   state: x cancelled, g given up with its session, f failed
+-- Returns    for each   OK record      it has ended so; by and attempt name who ran it. Another scheduler that ran it gets
+--                                      mail (stop), the scheduler of the client too (end), unless it is the caller
+--                       ENDED record   it had ended before; also the answer to a repeat
+--                       GONE ''        it is not known
+-- Called by  the feed of the partition: a client cancels, its session ends, it does not want to wait any longer
+
+--- @include "_partition"
+--- @include "_batch"
+
+local scheduler, now = ARGV[1], tonumber(ARGV[2])
+local FIRST, WIDTH = 3, 3
+
+local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
+local answers = {}
+for at = FIRST, #ARGV, WIDTH do
+  local id, state, outcome = unpack(ARGV, at, at + WIDTH - 1)
+  local j = batch.jobs[id]
+  local word, record = 'GONE', ''
+  if j and FINAL[j.state] then
+    word, record = 'ENDED', text_of(j)
+  elseif j then
+    take_out(batch, id, j)
+    if j.state == RUNS and j.by ~= scheduler then tell(batch, j.by, 'stop', id .. '|' .. j.attempt) end
+    finish(batch, id, j, state, outcome, scheduler)
+    word, record = 'OK', text_of(j)
+  end
+  answers[#answers + 1] = word
+  answers[#answers + 1] = record
+end
+return close(batch, answers)

@@ -1,0 +1,45 @@
+-- Purpose    Give back jobs that the caller has taken: each waits again at its old place, at once or after a pause, or
+--            has failed because it has no attempt left.
+-- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
+-- ARGV       scheduler   that calls
+--            now         ms
+--            waiting     ms that a job may wait
+--            (job attempt counted pause reason)*
+--                        counted   1: the attempt counts against attempts_max; 0: it does not
+--                        pause     ms until it waits; 0 = at once
+--                        reason    of a counted attempt; the outcome attempts_max|reason when it was the last
+-- Returns    for each   OK       it waits, or will after the pause
+--                       ENDED    it has failed; the scheduler of its client gets mail (end), also when it is the caller
+--                       LATE     the attempt does not count, or this is a repeat
+-- Called by  the feed of the partition: a node was lost, gave an error, was busy, or missed the time; no audio was found
+
+--- @include "_partition"
+--- @include "_batch"
+
+local scheduler, now, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local FIRST, WIDTH = 4, 5
+
+local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
+local answers = {}
+for at = FIRST, #ARGV, WIDTH do
+  local id, attempt, counted, pause, reason = unpack(ARGV, at, at + WIDTH - 1)
+  local j, word = batch.jobs[id], 'LATE'
+  if j and j.state == RUNS and j.by == scheduler and j.attempt == tonumber(attempt) then
+    take_out(batch, id, j)
+    if counted == '1' then j.lost = j.lost + 1 end
+    word = 'OK'
+    if counted == '1' and j.lost >= j.attempts_max then
+      word = 'ENDED'
+      finish(batch, id, j, FAILED, 'attempts_max|' .. reason, '')
+    elseif pause ~= '0' then
+      j.state, j.by = RESTS, ''
+      changed(batch, id, j)
+      local until_ms = now + tonumber(pause)
+      enter(batch, DUE, id, j.expires > 0 and math.min(j.expires, until_ms) or until_ms)
+    else
+      wait(batch, id, j, waiting)
+    end
+  end
+  answers[#answers + 1] = word
+end
+return close(batch, answers)

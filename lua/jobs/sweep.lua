@@ -1,0 +1,29 @@
+-- Purpose    Forget jobs in the order in which they ended.
+-- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
+-- ARGV       before     ms: those that ended earlier are forgotten
+--            keep       ended jobs that may stay; the oldest above it are forgotten, too
+--            limit      jobs of this call, 1 to 500
+-- Returns    count      of them; with `limit`, call again at once
+-- Called by  the members role of every scheduler, each second
+
+--- @include "_partition"
+
+local before, keep, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local too_many = call('LLEN', ENDED) - keep
+local ids, ends = {}, {}
+for i, entry in ipairs(call('LRANGE', ENDED, 0, limit - 1)) do
+  local id, ended = string.match(entry, '^(.*)|(%d+)$')
+  if tonumber(ended) >= before and i > too_many then break end
+  ids[i], ends[i] = id, ended
+end
+if #ids == 0 then return {'0'} end
+
+local gone = {}
+for i, text in ipairs(call('HMGET', RECORDS, unpack(ids))) do
+  local j = text and parse(text)
+  if j and FINAL[j.state] and j.since == ends[i] then gone[#gone + 1] = ids[i] end -- else it began anew
+end
+if #gone > 0 then call('HDEL', RECORDS, unpack(gone)) end
+call('LTRIM', ENDED, #ids, -1)
+return {tostring(#ids)}

@@ -1,0 +1,238 @@
+"""The scripts of lua/jobs/: one typed call for each (ARGV of the script's head), and the answers that are rows.
+
+Nothing here talks to a store. `scheduler` is the name of the one that calls; times are ms of its clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from voxpool.scheduler.core.scripts import ScriptCall
+
+LIMIT_MAX = 500
+"""The most entries that one call of beat, due or sweep may remove: bounds its time on the server."""
+TAKEN_MAX = 100_000
+"""More jobs than one scheduler runs of a partition."""
+
+
+class Said(StrEnum):
+    """What a job script may answer beside data; the heads of lua/jobs/ explain each."""
+
+    WAIT = "WAIT"
+    GRANT = "GRANT"
+    KNOWN = "KNOWN"
+    CONFLICT = "CONFLICT"
+    FULL = "FULL"
+    OK = "OK"
+    LATE = "LATE"
+    ENDED = "ENDED"
+    GONE = "GONE"
+    NEW = "NEW"
+    LAPSED = "LAPSED"
+    MORE = "MORE"
+    ALL = "ALL"
+
+
+class Record(NamedTuple):
+    """A job as the store has it; the fields are those of lua/README.md."""
+
+    state: str
+    pair: str
+    place: int
+    client: str
+    by: str
+    attempt: int
+    first: int
+    lost: int
+    attempts_max: int
+    expires_ms: int
+    bytes: int
+    content: str
+    since_ms: int
+    meta: str
+    outcome: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has reached a final state."""
+        return self.state in "cfxg"
+
+
+def record_of(text: str) -> Record:
+    """Return the record that a script has returned as `text`."""
+    (
+        state,
+        pair,
+        place,
+        client,
+        by,
+        attempt,
+        first,
+        lost,
+        attempts_max,
+        expires,
+        size,
+        content,
+        since,
+        meta,
+        outcome,
+    ) = text.split("|", 14)
+    return Record(
+        state,
+        pair,
+        int(place),
+        client,
+        by,
+        int(attempt),
+        int(first),
+        int(lost),
+        int(attempts_max),
+        int(expires),
+        int(size),
+        content,
+        int(since),
+        meta,
+        outcome,
+    )
+
+
+class Submit(NamedTuple):
+    """A job to be entered; `room` = the caller has reserved a slot for it."""
+
+    job_id: str
+    pair: str
+    room: bool
+    expires_ms: int
+    attempts_max: int
+    bytes: int
+    content: str
+    meta: str
+
+
+class Taken(NamedTuple):
+    """A job that the caller of take or mine has."""
+
+    job_id: str
+    attempt: int
+    pair: str
+    client: str
+    bytes: int
+    expires_ms: int
+    lost: int
+    attempts_max: int
+    meta: str
+
+
+class Return(NamedTuple):
+    """An attempt to be given back: `counted` against attempts_max or not; it waits again after `pause_ms`."""
+
+    job_id: str
+    attempt: int
+    counted: bool
+    pause_ms: int
+    reason: str
+
+
+class Mail(NamedTuple):
+    """A message of the store: its number (16 digits, in order), kind, and what lua/jobs/mail.lua says of it."""
+
+    number: str
+    kind: str
+    rest: str
+
+
+def submit(
+    scheduler: str, now_ms: int, floor: int, waiting_ms: int, jobs_max: int, bytes_max: int, jobs: Sequence[Submit]
+) -> ScriptCall:
+    """Answer: WAIT '', GRANT attempt, KNOWN record, CONFLICT '' or FULL reason for each job."""
+    args = [scheduler, str(now_ms), str(floor), str(waiting_ms), str(jobs_max), str(bytes_max)]
+    for job_id, pair, room, expires_ms, attempts_max, size, content, meta in jobs:
+        args += (job_id, pair, "1" if room else "0", str(expires_ms), str(attempts_max), str(size), content, meta)
+    return ScriptCall("submit", args)
+
+
+def take(scheduler: str, now_ms: int, floor: int, wants: Sequence[tuple[str, int, bool]]) -> ScriptCall:
+    """Answer: rows for taken_of. `wants` = (pair, jobs at most, whether to be invited for later ones)."""
+    args = [scheduler, str(now_ms), str(floor)]
+    for pair, want, hungry in wants:
+        args += (pair, str(want), "1" if hungry else "0")
+    return ScriptCall("take", args)
+
+
+def taken_of(answer: Sequence[str]) -> list[Taken]:
+    """Return the jobs in an answer of take or mine."""
+    found = []
+    for at in range(0, len(answer), 9):
+        job_id, attempt, pair, client, size, expires, lost, attempts_max, meta = answer[at : at + 9]
+        found.append(
+            Taken(job_id, int(attempt), pair, client, int(size), int(expires), int(lost), int(attempts_max), meta)
+        )
+    return found
+
+
+def finish(scheduler: str, now_ms: int, ends: Sequence[tuple[str, int, str, str]]) -> ScriptCall:
+    """Answer: OK client or LATE '' for each (job, attempt, state, outcome); state is c or f."""
+    args = [scheduler, str(now_ms)]
+    for job_id, attempt, state, outcome in ends:
+        args += (job_id, str(attempt), state, outcome)
+    return ScriptCall("finish", args)
+
+
+def requeue(scheduler: str, now_ms: int, waiting_ms: int, returns: Sequence[Return]) -> ScriptCall:
+    """Answer: OK, ENDED or LATE for each."""
+    args = [scheduler, str(now_ms), str(waiting_ms)]
+    for job_id, attempt, counted, pause_ms, reason in returns:
+        args += (job_id, str(attempt), "1" if counted else "0", str(pause_ms), reason)
+    return ScriptCall("requeue", args)
+
+
+def cancel(scheduler: str, now_ms: int, ends: Sequence[tuple[str, str, str]]) -> ScriptCall:
+    """Answer: OK record, ENDED record or GONE '' for each (job, state, outcome); state is x, g or f."""
+    return ScriptCall("cancel", [scheduler, str(now_ms), *(text for end in ends for text in end)])
+
+
+def claim(scheduler: str, now_ms: int, running: Sequence[tuple[str, int]]) -> ScriptCall:
+    """Answer: OK record or GONE '' for each (job, attempt) that a node runs."""
+    args = [scheduler, str(now_ms)]
+    for job_id, attempt in running:
+        args += (job_id, str(attempt))
+    return ScriptCall("claim", args)
+
+
+def mail(scheduler: str, upto: str, limit: int) -> ScriptCall:
+    """Answer: MORE or ALL, then texts for mail_of; acknowledges all numbers up to `upto`."""
+    return ScriptCall("mail", [scheduler, upto, str(limit)])
+
+
+def mail_of(text: str) -> Mail:
+    """Return a message of an answer of mail, or of a hint."""
+    number, kind, rest = text.split("|", 2)
+    return Mail(number, kind, rest)
+
+
+def beat(scheduler: str, now_ms: int, lease_ms: int, waiting_ms: int, limit: int, judges: bool) -> ScriptCall:
+    """Answer: OK, LAPSED or NEW, then dead scheduler, count of its jobs handed back, for each."""
+    args = [scheduler, str(now_ms), str(lease_ms), str(waiting_ms), str(limit), "1" if judges else "0"]
+    return ScriptCall("beat", args)
+
+
+def due(now_ms: int, waiting_ms: int, limit: int) -> ScriptCall:
+    """Answer: [count]."""
+    return ScriptCall("due", [str(now_ms), str(waiting_ms), str(limit)])
+
+
+def mine(scheduler: str) -> ScriptCall:
+    """Answer: rows for taken_of."""
+    return ScriptCall("mine", [scheduler, str(TAKEN_MAX)])
+
+
+def sweep(before_ms: int, keep: int, limit: int) -> ScriptCall:
+    """Answer: [count]."""
+    return ScriptCall("sweep", [str(before_ms), str(keep), str(limit)])
+
+
+def find(job_ids: Sequence[str]) -> ScriptCall:
+    """Answer: the record or '' for each."""
+    return ScriptCall("find", list(job_ids))

@@ -1,0 +1,97 @@
+"""The contract test of lua/jobs/ finds each bug that is planted into a script."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.jobs.driver import Driver, random_steps
+from tests.contract.sides import MemorySide
+from tests.contract.test_planted_bugs import Bug
+from voxpool.scheduler.errors import ScriptFailed
+from voxpool.scheduler.stores.script_sources import JOBS, ScriptSource, assemble, read_texts
+
+STEPS = 600
+SEEDS = range(1, 30)
+
+BUGS = {
+    "a job of its own overtakes those that wait": Bug(
+        "submit", "if room == '1' and is_next(pair) then", "if room == '1' then"
+    ),
+    "a known job is entered again": Bug("submit", "if j and not anew then", "if false then"),
+    "a job that failed untried stays failed": Bug("submit", "j.state == FAILED and j.attempt == j.first", "false"),
+    "a job that failed after a try begins anew": Bug(
+        "submit", "j.state == FAILED and j.attempt == j.first", "j.state == FAILED"
+    ),
+    "other audio under the same name is accepted": Bug("submit", "j.pair ~= pair or j.content ~= content", "false"),
+    "the result goes to the scheduler that the client has left": Bug("submit", "      j.client = scheduler", ""),
+    "attempts begin at 1 again in a new life": Bug(
+        "submit", "local attempt = j and j.attempt or 0", "local attempt = 0"
+    ),
+    "the bound of jobs is one too high": Bug(
+        "submit", "count(batch, 'open', 0) >= jobs_max", "count(batch, 'open', 0) > jobs_max"
+    ),
+    "the bound of bytes is not checked": Bug("submit", "count(batch, 'bytes', 0) + size > bytes_max", "false"),
+    "an invitation is not passed on": Bug("take", "if left[pair] then", "if false then"),
+    "a declined invitation stays hungry": Bug("take", "elseif was_hungry and not is_hungry then", "elseif false then"),
+    "the floor of attempts is ignored": Bug("_batch", "math.max(j.attempt, floor) + 1", "j.attempt + 1"),
+    "who takes jobs is no member": Bug(
+        "_batch", "if call('ZADD', SCHEDULERS, 'NX', 0, batch.by) == 1 then", "if false then"
+    ),
+    "nobody is invited": Bug(
+        "_batch", "call('ZREM', HUNGRY, entry, scheduler .. '|' .. pair)", "if true then return end"
+    ),
+    "an invitation to one that seems dead counts": Bug(
+        "_batch", "(lease_of(batch, scheduler) or 0) > batch.now", "true"
+    ),
+    "mail is written for those who are gone": Bug("_batch", "if not lease_of(batch, scheduler) then return end", ""),
+    "a waiting job is never due": Bug(
+        "_batch", "enter(batch, DUE, id, j.expires > 0 and", "enter(batch, DUE, id, false and"
+    ),
+    "the audio of a job that ended is still counted": Bug("_batch", "count(batch, 'bytes', -j.bytes)", ""),
+    "the place of a job that ended is not removed": Bug(
+        "_batch", "return leave(batch, TAKEN, j.by .. '|' .. id)", "return"
+    ),
+    "a result of any scheduler counts": Bug("finish", "j.by == scheduler and", ""),
+    "a result of an old attempt counts": Bug("finish", "and j.attempt == tonumber(attempt)", ""),
+    "a repeated result is late": Bug("finish", "j.state == state and j.outcome == outcome", "false"),
+    "an attempt that does not count is counted": Bug("requeue", "if counted == '1' then j.lost", "if true then j.lost"),
+    "a job is tried for ever": Bug("requeue", "counted == '1' and j.lost >= j.attempts_max", "false"),
+    "a back-off is skipped": Bug("requeue", "elseif pause ~= '0' then", "elseif false then"),
+    "the node of a cancelled job goes on": Bug(
+        "cancel", "if j.state == RUNS and j.by ~= scheduler then", "if false then"
+    ),
+    "a job is cancelled twice": Bug("cancel", "if j and FINAL[j.state] then", "if false then"),
+    "the last scheduler of a claimed job is not told": Bug(
+        "claim", "tell(batch, j.by, 'moved', id .. '|' .. attempt)", ""
+    ),
+    "an old attempt is claimed": Bug("claim", "and j.attempt == tonumber(attempt)", ""),
+    "later mail is acknowledged, too": Bug("mail", "<= upto then", "~= '' then"),
+    "the living are judged dead": Bug("beat", "'-inf', now, 'LIMIT'", "'-inf', LATEST, 'LIMIT'"),
+    "a dead scheduler is removed with jobs left": Bug("beat", "#its.held < limit and", ""),
+    "a dead scheduler stays a member": Bug("beat", "call('ZREM', SCHEDULERS, its.name)", ""),
+    "what a dead scheduler had is not counted": Bug("beat", "j.lost = j.lost + 1", ""),
+    "nobody looks for the invitations of a dead scheduler": Bug("beat", "tell(batch, other, 'look', '')", ""),
+    "the wishes of a dead scheduler stay": Bug("beat", "leave(batch, HUNGRY, mine)", ""),
+    "one that was removed does not learn it": Bug("beat", "if not ended then tell", "if false then tell"),
+    "a job that nobody wants any more waits on": Bug("due", "j.expires > 0 and j.expires <= now", "false"),
+    "a pause never ends": Bug("due", "elseif j.state == RESTS then", "elseif false then"),
+    "a job that began anew is swept": Bug("sweep", "and FINAL[j.state] and j.since == ends[i]", ""),
+    "ended jobs are kept without a bound": Bug("sweep", "and i > too_many", ""),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS.keys())
+def test_a_planted_bug_is_found(bug: Bug) -> None:
+    sources = _with(bug)
+    with pytest.raises((AssertionError, ScriptFailed)):
+        for seed in SEEDS:
+            driver = Driver([MemorySide(sources, JOBS)], 2_000 if seed % 2 else 0)
+            for kind, number in random_steps(seed, STEPS):
+                driver.step(kind, number)
+
+
+def _with(bug: Bug) -> dict[str, ScriptSource]:
+    texts = read_texts(JOBS.folder)
+    assert texts[bug.name].count(bug.right) == 1, "the bug must be planted at one place"
+    texts[bug.name] = texts[bug.name].replace(bug.right, bug.wrong)
+    return {name: assemble(name, texts) for name in texts if not name.startswith("_")}
