@@ -32,7 +32,7 @@ from voxpool.scheduler.stores.claim import GIVE_BACK_S, Claim
 from voxpool.scheduler.stores.facts import StoreFacts, ask_facts
 from voxpool.scheduler.stores.meanings import BROKEN, TOPOLOGY
 from voxpool.scheduler.stores.memory import Dump, shown
-from voxpool.scheduler.stores.script_sources import HASH, LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
+from voxpool.scheduler.stores.script_sources import LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
 from voxpool.scheduler.stores.shown import without_password
 
 ANSWER_TIMEOUT_S = 5.0
@@ -44,8 +44,8 @@ CALLS_MAX = 1024
 class RedisStore:
     """A ScriptRunner on one server. `url` is redis://…, rediss://… or unix:///path, with ?db= and a password if needed.
 
-    It serves one partition of `layout`, connects at the first call, and again after each failure. `sources` replaces the
-    scripts (tests plant bugs with it). Raises ConfigError for an url that can't be read.
+    It serves one partition of `layout`, connects at the first call, and again after each failure. `sources` replaces
+    the scripts (tests plant bugs with it). Raises ConfigError for an url that can't be read.
     """
 
     def __init__(

@@ -31,6 +31,11 @@ def run(body: str, *args: str) -> list[str]:
         ("redis.call('ZADD', KEYS[3], 0, 'a|b') return redis.call('ZLEXCOUNT', KEYS[3], '-', '+')", "from - to +"),
         ("redis.call('ZADD', KEYS[3], 0, 'a') return redis.call('ZRANGEBYLEX', KEYS[3], '[a|', '(a}')", "like group"),
         ("redis.call('ZADD', KEYS[3], 'x', 'a')", "not a valid float"),
+        ("redis.call('ZADD', KEYS[3], 'NX', 0, 'a', 0, 'b')", "NX with one member only"),
+        ("redis.call('ZRANGEBYLEX', KEYS[3], '[a|', '(a}', 'LIMIT', 1, 2)", "ZRANGEBYLEX with LIMIT 0 only"),
+        ("redis.call('LRANGE', KEYS[3], 0, -1)", "LRANGE from 0 to a place only"),
+        ("redis.call('LTRIM', KEYS[3], 0, 5)", "LTRIM to -1 only"),
+        ("redis.call('RPUSH', KEYS[3], 'a') redis.call('ZSCORE', KEYS[3], 'a')", "WRONGTYPE"),
         ("redis.call('HSET', KEYS[1], 'a', 'b') return redis.call('ZSCORE', KEYS[1], 'a')", "WRONGTYPE"),
         ("for k in pairs({}) do end", "may not use pairs"),
         ("return {cjson.encode({})}", "may not use cjson"),
@@ -65,6 +70,15 @@ def test_numbers_become_text_as_in_redis() -> None:
 def test_answers_of_any_length_are_returned(count: int) -> None:
     body = "local out = {} for i = 1, tonumber(ARGV[1]) do out[i] = 'item-' .. i end return out"
     assert run(body, str(count)) == [f"item-{i}" for i in range(1, count + 1)]
+
+
+def test_hints_are_kept_when_somebody_asks_for_them() -> None:
+    store = MemoryStore({"probe": ScriptSource("", "redis.call('SPUBLISH', 'to', ARGV[1]) return {}")})
+    store.run_now([ScriptCall("probe", ["lost"])])
+    store.keep_hints(True)
+    store.run_now([ScriptCall("probe", ["a|b"]), ScriptCall("probe", ["c"])])
+    assert store.take_hints() == [("to", "a|b"), ("to", "c")]
+    assert store.take_hints() == []
 
 
 def test_clear_loses_the_data_and_keeps_the_scripts() -> None:

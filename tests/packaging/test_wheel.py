@@ -21,8 +21,8 @@ def test_the_wheel_has_one_import_name_and_its_data(wheel: Path) -> None:
     """Nothing at the top level can overwrite, or hide, a module of another package."""
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names} == {"voxpool", f"voxpool-{__version__}.dist-info"}
-    scripts = {f"voxpool/lua/{path.name}" for path in (ROOT / "lua").glob("*.lua")}
-    assert len(scripts) >= 7 and scripts <= names
+    scripts = {f"voxpool/{path.relative_to(ROOT)}" for path in (ROOT / "lua").rglob("*.lua")}
+    assert "voxpool/lua/jobs/submit.lua" in scripts and len(scripts) >= 20 and scripts <= names
     pages = ROOT / "scheduler" / "web" / "assets"
     assets = {f"voxpool/scheduler/web/assets/{path.relative_to(pages)}" for path in pages.rglob("*") if path.is_file()}
     assert "voxpool/scheduler/web/assets/dashboard/index.html" in assets and assets <= names

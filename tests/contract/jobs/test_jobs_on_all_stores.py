@@ -43,7 +43,7 @@ def test_random_calls_get_the_expected_answers_and_state(
 
 
 def test_a_long_run_matches_the_expected_behaviour() -> None:
-    """Thousands of steps on the memory store; they reach every word that a script may answer, and every kind of mail."""
+    """Thousands of steps on the memory store reach every word that a script may answer, and every kind of mail."""
     reached: Counter[str] = Counter()
     for seed, skew_ms in enumerate((0, 2_000, -3_000)):
         driver = Driver([MemorySide(layout=JOBS)], skew_ms)
@@ -75,7 +75,7 @@ def test_the_keys_of_a_partition_are_in_one_slot(job_sides: list[Side]) -> None:
 
 
 def test_commands_of_a_job_are_few(job_sides: list[Side]) -> None:
-    """A server counts at most 7 commands a job at its own node and 15 elsewhere, in batches of 16, with all that a job needs."""
+    """A server counts at most 7 commands a job at its own node and 15 elsewhere, in batches of 16."""
     for side in job_sides:
         if isinstance(side, ServerSide):
             assert _commands_a_job(side, elsewhere=False) <= 7, side.name
@@ -99,7 +99,7 @@ def _commands_a_job(side: ServerSide, elsewhere: bool) -> float:
         (answer,) = side.run([calls.finish(node, START_MS, [(job_id, 1, "c", "out") for job_id in taken])])
         assert answer == ["OK", "A"] * BATCH
         if elsewhere:
-            (mail,) = side.run([calls.mail("A", "9" * 16, 500)])
+            side.run([calls.mail("A", "9" * 16, 500)])
     return (_commands(side) - before) / (4 * BATCH)
 
 
