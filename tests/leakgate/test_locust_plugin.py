@@ -57,7 +57,7 @@ def test_by_pid_a_short_run_is_unclear_which_counts_with_the_gate_only() -> None
     assert all("Memory of the server: unclear: too little evidence" in text for _, text in ends)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.large), signal.SIGTERM])
 def test_a_signal_ends_a_gated_run_with_2_until_there_is_a_verdict(number: int) -> None:
     with foreign() as server:
         run = Run(server.url, *inside(server), seconds=600)

@@ -21,6 +21,8 @@ from voxpool.leakgate.report.report import WatchReport
 pytestmark = pytest.mark.early
 CLEAR = ("--until-clear", "5s", "--at-most", "26s", "--every", "0.25s")
 """The time is too short to name lines, which takes another 22 s."""
+MARKS = {"table": pytest.mark.alone, "hidden": pytest.mark.large, "task": pytest.mark.large}
+"""A table of 350 bytes an order shows in the RSS only after more orders than a busy machine does in this time."""
 
 
 def by_pid(server: Foreign) -> list[str]:
@@ -53,8 +55,7 @@ def verdicts(leak: str, mended: bool) -> tuple[tuple[int, str], tuple[int, str]]
 
 @pytest.mark.parametrize(
     "leak",
-    # A leak of 350 bytes an order shows in the RSS only after more orders than a busy machine does in this time.
-    [pytest.param(leak, marks=pytest.mark.alone if leak == "table" else ()) for leak in sorted(LEAKS)],
+    [pytest.param(leak, marks=MARKS.get(leak, ())) for leak in sorted(LEAKS)],
 )
 def test_a_leak_is_found_by_pid_and_by_report(leak: str) -> None:
     (code, text), (code_within, text_within) = verdicts(leak, mended=False)
@@ -68,7 +69,7 @@ def test_a_server_with_all_four_leaks_fixed_passes() -> None:
     assert (code, code_within) == (0, 0), text + text_within
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.large), signal.SIGTERM])
 def test_a_signal_ends_the_watch_with_its_current_verdict(tmp_path: Path, number: int) -> None:
     series, report, page = tmp_path / "a.csv", tmp_path / "a.json", tmp_path / "a.html"
     files = ["--csv", str(series), "--json", str(report), "--html", str(page)]

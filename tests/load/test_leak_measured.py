@@ -122,6 +122,7 @@ class SlowMemory(Scheduler):
     program = (sys.executable, "-m", "tests.load.slow_memory_server", "0.7", "0")
 
 
+@pytest.mark.large
 def test_a_leak_is_reported_although_the_memory_is_read_slowly(tmp_path: Path) -> None:
     """The watch is still reading when the run ends; the process waits for it and for the report."""
     never_swept = ("--cleanup-interval-s", "0", "--finished-max", "0", "--retention-s", "1")

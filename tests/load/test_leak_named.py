@@ -67,7 +67,7 @@ def test_a_hidden_leak_is_named_by_its_line_before_the_run_ends(leaky: Scheduler
             assert re.search(rf"memory: leak: .*{planted_line()} \([\d,]+ B a job\)", text), run.text
 
 
-@pytest.mark.alone
+@pytest.mark.large
 @pytest.mark.timeout(400)
 def test_a_signal_during_the_naming_ends_the_run_with_the_leak_and_stops_the_tracing(
     leaky: Scheduler, tmp_path: Path
