@@ -22,21 +22,12 @@ from mutation.swap import NotSwappable, swap
 FILES = {
     "tests/unit": (
         *("acknowledgements", "backoff", "claim_lease", "client_requests", "client_session", "deadlines"),
-        *(
-            "emptied_store",
-            "error_text",
-            "expected_wait",
-            "fair",
-            "fair_room",
-            "in_order",
-            "intake",
-            "job_life",
-            "job_table",
-        ),
-        *("key_heap", "leases", "many", "memory_store", "node_life", "outages", "outbox", "rate_limit", "reasons"),
-        *("refusal_texts", "register_all", "results", "retention", "retries", "script_queue", "sdk_connection"),
-        *("session", "session_door", "silent_redis", "states", "store_answers", "store_away", "store_facts"),
-        *("too_late", "waiting", "why", "worker_connection", "worker_drains", "worker_outcome"),
+        *("emptied_store", "error_text", "expected_wait", "fair", "fair_room", "in_order", "intake", "job_life"),
+        *("job_table", "key_heap", "leases", "many", "memory_store", "node_life", "outages", "outbox", "rate_limit"),
+        *("reasons", "redis_store", "refusal_texts", "register_all", "results", "retention", "retries"),
+        *("script_queue", "sdk_connection", "session", "session_door", "silent_redis", "states", "store_answers"),
+        *("store_away", "store_facts", "too_late", "traces", "waiting", "why", "worker_connection", "worker_drains"),
+        "worker_outcome",
     ),
     "tests/contract": ("embedded_store", "redis_store"),
     "tests/sim": (

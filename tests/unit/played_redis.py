@@ -16,6 +16,7 @@ class PlayedRedis:
         self.hangs_s = 0.0
         """Delay of an answer."""
         self.disconnects = 0
+        self.is_closed = False
         self.commands: list[str] = []
         self.connection_pool = self
         self._values: dict[str, tuple[str, float]] = {}
@@ -46,6 +47,17 @@ class PlayedRedis:
         else:
             del self._values[key]
         return 1
+
+    async def info(self) -> dict[str, str]:
+        await self._answers("INFO")
+        return {"redis_version": "7.2.4", "maxmemory_policy": "noeviction", "role": "master"}
+
+    async def time(self) -> tuple[int, int]:
+        await self._answers("TIME")
+        return 0, 0
+
+    async def aclose(self, close_connection_pool: bool) -> None:
+        self.is_closed = close_connection_pool
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
         assert not inuse_connections

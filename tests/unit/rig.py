@@ -8,7 +8,7 @@ from collections import Counter
 from tests.unit.fakes import HandClock
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.composition import Core, CoreClasses
-from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job import Job, Share
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.seams import Observer, ResultSink, ScriptRunner
 from voxpool.scheduler.core.why import Why
@@ -146,7 +146,7 @@ class Rig:
         await self.settle()
         return node, link
 
-    async def submit(self, pair: str = "zh:en", request_id: str = "", **options: int | str | bool) -> Job:
+    async def submit(self, pair: str = "zh:en", request_id: str = "", **options: int | str | bool | Share) -> Job:
         """Submit a job and wait until its select was sent to the store."""
         self._requests += 1
         job = self.dispatcher.submit(

@@ -145,11 +145,13 @@ class Place:
             self.settings, self.dispatcher, self.rate_limit, self.results, self.refusals, random.Random(1), log
         )
 
-    async def connect(self, hello: Any = None, caller: Caller | None = ANYBODY, binary: bool = True) -> Socket:
-        """Return a connection whose client has sent `hello`."""
+    async def connect(
+        self, hello: Any = None, caller: Caller | None = ANYBODY, binary: bool = True, **state: Any
+    ) -> Socket:
+        """Return a connection whose client has sent `hello`; `state` is of the scope."""
         socket = Socket()
         socket.binary = binary
-        state = {**open_to_all(), "caller": caller, "socket": socket, "roles": CLIENTS}
+        state = {**open_to_all(), "caller": caller, "socket": socket, "roles": CLIENTS, **state}
 
         async def receive() -> dict[str, str]:
             return {"type": "websocket.connect"}

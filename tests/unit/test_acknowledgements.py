@@ -34,6 +34,8 @@ async def test_many_results_are_acknowledged_at_once() -> None:
     for number in range(1, ACK_RESULTS + 1):
         acks.was_handled(number)
     assert message == [ACK_RESULTS]
+    acks.was_handled(ACK_RESULTS + 1)
+    assert message == [ACK_RESULTS], "it is the first one again"
     acks.stop()
 
 

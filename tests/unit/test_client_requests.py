@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Self
 
 import pytest
 
 from tests.unit.played_client import PAIR, asks, client_of, now, result_of, submitted
 from tests.unit.played_scheduler import PlayedScheduler, settle, welcome
 from tests.unit.virtual import virtual
-from voxpool.scheduler.protocol.messages import Accepted, CancelJob, RejectedSubmit
-from voxpool.scheduler.sdk import SubmitRejected
+from voxpool.scheduler.protocol.messages import Accepted, CancelJob, RejectedSubmit, Submit
+from voxpool.scheduler.sdk import Client, ClientClosed, SubmitRejected
 
 
 @virtual
@@ -31,6 +32,7 @@ async def test_a_cancel_waits_for_the_job_id(scheduler: PlayedScheduler) -> None
         await settle()
         assert first.of_kind(CancelJob) == [CancelJob("j-b"), CancelJob("j-a")]
         assert a.cancelled() and b.cancelled()
+        assert client._session._tasks == set(), "what was sent beside the reading is done"
 
 
 @virtual
@@ -193,3 +195,63 @@ async def test_at_most_in_flight_max_submits_are_in_flight(scheduler: PlayedSche
         await settle()
         assert submitted(first) == ["a", "b", "c", "d"]
     assert isinstance(tasks[0].exception(), SubmitRejected)
+
+
+@virtual
+async def test_a_request_id_stands_for_one_submit(scheduler: PlayedScheduler) -> None:
+    """The same submit waits for the same result; another one is refused here, without a word to the scheduler."""
+    async with client_of() as client:
+        (a,) = asks(client, "a")
+        first = await scheduler.connected(1)
+        first.say(welcome())
+        await settle()
+        (same,) = asks(client, "a")
+        with pytest.raises(SubmitRejected) as refused:
+            await client.submit(b"other audio", PAIR, request_id="a")
+        assert (refused.value.reason, refused.value.retry_after_ms) == ("request_id_conflict", None)
+        first.say(result_of("a", 1))
+        assert await same is await a and submitted(first) == ["a"]
+
+
+@virtual
+async def test_a_client_can_be_closed_twice(scheduler: PlayedScheduler) -> None:
+    async with client_of() as client:
+        await client.close()
+        await client.close()
+        with pytest.raises(ClientClosed):
+            await client.submit(b"audio", PAIR)
+
+
+async def test_why_is_asked_over_http_with_what_the_client_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked:
+        """Replaces the HTTP client."""
+
+        def __init__(self, url: str, **options: object) -> None:
+            self.given = (url, options)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            """Nothing is open."""
+
+        def why(self, job_id: str) -> object:
+            return job_id, self.given
+
+    monkeypatch.setattr(f"{Client.__module__}.HttpClient", Asked)
+    client = Client("ws://h:1", token="t")
+    assert await client.why("j-1") == ("j-1", ("ws://h:1", {"token": "t", "ca_file": None}))
+
+
+@virtual
+async def test_a_submit_has_the_trace_of_its_caller(
+    scheduler: PlayedScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    monkeypatch.setattr(f"{Client.__module__}.current_trace", lambda: trace)
+    async with client_of() as client:
+        asks(client, "a")
+        first = await scheduler.connected(1)
+        first.say(welcome())
+        await settle()
+        assert [submit.trace for submit in first.of_kind(Submit)] == [trace]

@@ -9,8 +9,9 @@ import pytest
 from tests.unit.played_client import PAIR, asks, client_of, now, result_of, submitted
 from tests.unit.played_scheduler import GRACE_MS, PlayedScheduler, settle, welcome
 from tests.unit.virtual import virtual
+from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.protocol.messages import Accepted, Ack, Error, Hello, Submit
-from voxpool.scheduler.sdk import ProtocolMismatch, Refused, SchedulerUnreachable
+from voxpool.scheduler.sdk import Client, ProtocolMismatch, Refused, SchedulerUnreachable
 from voxpool.scheduler.sdk.wire.connection import OPEN_TIMEOUT_S, PING_S
 
 
@@ -62,6 +63,12 @@ async def test_a_client_shows_what_it_was_given(scheduler: PlayedScheduler) -> N
         second = await scheduler.connected(2)
         (hello,) = second.of_kind(Hello)
         assert (hello.token, hello.in_order) == (None, False) and hello.session_id != "s"
+
+
+@virtual
+async def test_a_file_of_certificates_that_can_not_be_read_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^ca_file /none/such\.pem: "):
+        Client("wss://127.0.0.1:1", ca_file="/none/such.pem")
 
 
 @virtual

@@ -55,7 +55,7 @@ class Pool:
 
 def test_a_free_slot_means_no_wait() -> None:
     pool = Pool(slots=10, service_ms=500)
-    assert pool.wait_ms == 0
+    assert pool.flow.wait(0) == (0.0, 0.0)
     pool.submit(9)
     assert pool.wait_ms == 0
 
@@ -148,6 +148,28 @@ def test_jobs_of_mixed_length_make_the_wait_less_certain() -> None:
     (even_ms, even_deviation_ms), (mixed_ms, mixed_deviation_ms) = waits
     assert even_ms == pytest.approx(mixed_ms, rel=0.01)
     assert mixed_deviation_ms > 4 * even_deviation_ms
+
+
+def test_the_deviation_is_that_of_the_slots_and_of_the_measured_rate() -> None:
+    """Ten equal services of a second; four slots have to get free: c^2 = 0.1, n = 4, ten starts."""
+    flow = Flow(WINDOW_MS, 0)
+    flow.serve(0, 1, 1)
+    for number in range(10):
+        flow.came()
+        flow.started(1000 * number)
+        flow.ended(1000 * (number + 1), 1000 * number, is_served=True)
+    for _ in range(4):
+        flow.came()
+    flow.started(10_000)
+    assert flow.wait(10_000) == pytest.approx((4000.0, 1000 * math.sqrt(0.1 * (4 + 4**2 / 10))))
+
+
+def test_a_pair_without_waiting_jobs_is_not_full() -> None:
+    """The last one ended while the store looked for a slot."""
+    flow = Flow(WINDOW_MS, 0)
+    flow.serve(0, 1, 1)
+    flow.full(0)
+    assert not flow.is_full and flow.ahead() == 0
 
 
 def test_a_jump_of_the_clock_is_ignored() -> None:

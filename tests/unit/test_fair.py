@@ -77,6 +77,28 @@ class Pool:
         )
 
 
+def test_a_key_is_expected_behind_as_many_as_came_between_its_jobs_lately() -> None:
+    """The other key has nothing waiting now, but every second start was one of its jobs until here."""
+    pool = Pool()
+    others = pool.submit("b", 3)
+    pool.submit("a", 3)
+    for _ in range(4):
+        pool.turn()
+    assert pool.started == ["b", "a", "b", "a"]
+    pool.waiting.discard(others[2])
+    assert pool.waiting.before(PAIR, Share(3, "a", 1.0)) == 3, "its own that waits, and one of the other before each"
+
+
+def test_a_new_weight_of_a_key_without_waiting_jobs_counts_once() -> None:
+    pool = Pool()
+    pool.submit("a")
+    pool.submit("b", 20)
+    pool.turn()
+    assert pool.started == ["a"]
+    pool.submit("a", weight=4.0)
+    assert pool.waiting.before(PAIR, Share(3, "new", 1.0)) == 5, "one job of b, and four of a, for each new one"
+
+
 def test_a_lone_job_is_behind_one_job_of_each_other_key() -> None:
     pool = Pool()
     for key in "abcde":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.rig import Rig
 from tests.unit.test_fair import PAIR, Pool
+from voxpool.scheduler.config import FAIR, Settings
 from voxpool.scheduler.core.admission.key_rooms import KeyRooms
 from voxpool.scheduler.core.jobs.fair import FairWaitingJobs
 from voxpool.scheduler.core.jobs.job import Share
@@ -30,6 +32,16 @@ def test_a_key_has_its_weight_times_the_room_that_is_left() -> None:
     assert full.value.reason == "waiting_max", "without tokens and keys only the whole counts"
 
 
+async def test_the_door_checks_the_room_of_the_key_that_submits() -> None:
+    rig = Rig(settings=Settings(order=FAIR, waiting_max=4, no_node_grace_s=60))
+    for _ in range(2):
+        await rig.submit(share=Share(3, "a", 1.0))
+    with pytest.raises(Rejected) as refused:
+        await rig.submit(share=Share(3, "a", 1.0))
+    assert refused.value.reason == SHARE
+    await rig.submit(share=Share(3, "b", 1.0))
+
+
 def test_the_parts_of_unfinished_jobs_and_audio_follow_what_ends() -> None:
     table = JobTable(jobs_max=4, audio_total_bytes_max=1000, finished_max=0, retry_after_ms=500)
     rooms, share = KeyRooms(table), Share(3, "a", 1.0)
@@ -49,3 +61,15 @@ def test_the_parts_of_unfinished_jobs_and_audio_follow_what_ends() -> None:
     rooms.check(share, 400)
     rooms.ended(share, 300)
     assert len(rooms) == 0
+
+
+@pytest.mark.parametrize(("retryable", "order"), [(True, "a1 a1 b1"), (False, "a1 a2 b1")])
+async def test_a_key_pays_for_the_next_attempt_of_a_job_that_failed_by_itself(retryable: bool, order: str) -> None:
+    rig = Rig(settings=Settings(order=FAIR, backoff_s=0, attempts_max=2))
+    node, link = await rig.node("n")
+    jobs = {name: await rig.submit(share=Share(3, name[0], 1.0)) for name in ("a1", "a2", "b1", "b2")}
+    await rig.fail(node, jobs["a1"], retryable)
+    while node.reservations:
+        await rig.answer(node, next(iter(node.reservations.values())))
+    names = {job.job_id: name for name, job in jobs.items()}
+    assert [names[job_id] for job_id, _ in link.assigns[:3]] == order.split()

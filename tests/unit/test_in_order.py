@@ -57,6 +57,10 @@ def test_past_the_bound_the_gap_is_skipped_at_once() -> None:
     assert order.ended("d", "D", 0) == ["B", "C", "D"]
 
 
+def test_nothing_is_released_when_nothing_is_held() -> None:
+    assert order_of("a").release() == []
+
+
 def test_a_result_without_a_position_is_sent_at_once() -> None:
     order = order_of("a", "b")
     assert order.ended("x", "X", 0) == ["X"]

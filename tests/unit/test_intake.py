@@ -6,8 +6,10 @@ import pytest
 
 from tests.unit.rig import Link, Rig
 from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.admission.intake import LATE_SHARE, LATE_SPARE_MAX
 from voxpool.scheduler.core.admission.wait_times import AFTER_MS_MAX, LATE_MS_MIN, PLACES_MAX, Line, ReturnTimes
-from voxpool.scheduler.core.jobs.job import COMPLETED
+from voxpool.scheduler.core.jobs.job import COMPLETED, FAILED
+from voxpool.scheduler.core.jobs.reasons import WAITING_TIMEOUT
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import NodeResult
 
@@ -92,6 +94,41 @@ async def test_only_a_submit_that_would_wait_too_long_is_rejected() -> None:
     assert tight is not None and tight.reason == "overloaded"
     await work(rig, link, accepted + 1)
     assert {job.state for job in rig.sink.ended} == {COMPLETED}
+
+
+async def test_refused_submits_get_times_of_their_own_past_the_wait() -> None:
+    rig = Rig()
+    _, link = await rig.node("n")
+    await rig.submit()
+    await work(rig, link, 1)
+    while (rejected := await refused(rig)) is None:
+        pass
+    ((_, wait_ms),) = rig.core.intake.expected_waits_ms()
+    tight = await refused(rig, timeout_ms=2000)
+    assert tight is not None and (tight.retry_after_ms or 0) > wait_ms - 1000, "it has a second to wait, one to run"
+    times_ms = [rejected.retry_after_ms or 0]
+    for _ in range(30):
+        again = await refused(rig)
+        assert again is not None
+        times_ms.append(again.retry_after_ms or 0)
+    assert times_ms == sorted(times_ms) and times_ms[-1] - times_ms[-3] == 2000, "a start takes a second"
+
+
+async def test_a_job_in_time_restores_the_share_that_may_be_late() -> None:
+    """Half of the most is lost with each job that found no slot in time, and none is left after two."""
+    rig = Rig(settings=Settings(waiting_timeout_s=10))
+    _, link = await rig.node("n")
+    await rig.submit()
+    await work(rig, link, 1)
+    held = await rig.submit()
+    pair = rig.core.intake._pairs["zh:en"]
+    late = [await rig.submit() for _ in range(3)]
+    for number, spare in enumerate((LATE_SPARE_MAX / 2, 0.0, 0.0)):
+        rig.dispatcher.end(late[number], FAILED, reason=WAITING_TIMEOUT)
+        assert pair.late_spare == pytest.approx(spare, abs=0.02)
+    spare = pair.late_spare
+    await rig.submit()
+    assert pair.late_spare == pytest.approx(spare + LATE_SHARE, abs=5e-4) and not held.ended
 
 
 async def test_a_submit_that_can_start_at_once_is_never_rejected_for_its_timeout() -> None:

@@ -31,6 +31,13 @@ async def test_the_same_request_id_is_the_same_job() -> None:
     assert len(rig.core.table) == 1
 
 
+async def test_a_job_is_found_by_the_number_of_its_submit() -> None:
+    rig = Rig()
+    first, second = await rig.submit(), await rig.submit()
+    assert rig.dispatcher.newest_sequence == second.sequence == 2
+    assert [rig.dispatcher.find_sequence(number) for number in range(4)] == [None, first, second, None]
+
+
 async def test_a_request_id_of_another_job_is_rejected() -> None:
     reported: list[tuple[str, str]] = []
 

@@ -18,6 +18,15 @@ async def test_a_node_gets_its_generation_and_heartbeat_interval() -> None:
     rig = Rig()
     node, link = await rig.node("n1")
     assert link.sent == [Registered(node.generation, 15_000, 45_000)]
+    assert node.generation == "test-1", "another scheduler, and another register, has another one"
+    assert (node.replaces, node.clock_ahead_ms) == ("", 0)
+    assert node.deadline_ms == rig.clock.ms + 45_000, "the next look at it"
+
+
+async def test_the_clock_of_a_node_is_compared_when_it_registers() -> None:
+    rig = Rig()
+    behind = Register(node_id="n1", process_id="p", pairs=["zh:en"], slots=1, running=[], now_ms=rig.clock.ms - 70)
+    assert (await rig.desk.joined(Link(), behind)).clock_ahead_ms == -70
 
 
 async def test_the_jobs_of_a_closed_connection_go_to_another_node_at_once() -> None:
@@ -248,8 +257,10 @@ async def test_a_draining_node_keeps_its_jobs_and_gets_no_new_ones() -> None:
     rig.desk.drain(node, on=True)
     second = await rig.submit()
     assert (first.state, second.state) == (DISPATCHED, WAITING)
+    assert repr(node) == "<node n1 test-1 1/2 connected draining>"
     rig.desk.drain(node, on=False)
     await rig.settle()
+    assert repr(node) == "<node n1 test-1 2/2 connected>"
     assert second.state == DISPATCHED
 
 

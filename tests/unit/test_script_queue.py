@@ -1,11 +1,15 @@
 """The script queue: calls in order, one flush at a time, repeated until answered; a lost answer loses nothing."""
 
+import asyncio
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import pytest
+
 from tests.unit.fakes import NO_SELECTS, HandClock, NoSelects
 from tests.unit.rig import Rig
+from tests.unit.virtual import virtual
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, WAITING
 from voxpool.scheduler.core.script_queue import CALLS_MAX, Outages, ScriptQueue
@@ -69,6 +73,34 @@ async def test_calls_are_sent_in_order_and_adjacent_ones_of_a_kind_are_merged() 
         ("release_job", ["j-3|1"]),
     ]
     assert words == ["OK", "OK", "OK"]
+
+
+async def test_each_call_must_have_its_answer() -> None:
+    class Short(Recorder):
+        async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+            return (await super().run(calls))[:-1]
+
+    queue = queue_on(Short())
+    queue.call(drain_node("n1", "g1", "d", True), lambda answer: None)
+    with pytest.raises(ValueError, match="shorter"):
+        await queue.run_once(NO_SELECTS)
+
+
+@virtual
+async def test_a_flush_without_an_answer_is_repeated_after_doubled_pauses_up_to_a_second() -> None:
+    tries: list[float] = []
+
+    class Away(Recorder):
+        async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+            tries.append(asyncio.get_running_loop().time())
+            if len(tries) < 9:
+                raise StoreUnavailable("away")
+            return await super().run(calls)
+
+    queue = queue_on(Away())
+    queue.call(drain_node("n1", "g1", "d", True), lambda answer: None)
+    await queue.run_once(NO_SELECTS)
+    assert tries == pytest.approx([0, 0.05, 0.15, 0.35, 0.75, 1.55, 2.55, 3.55, 4.55])
 
 
 async def test_a_store_that_lost_its_data_is_reported_once_and_before_the_answers() -> None:

@@ -223,6 +223,7 @@ async def test_an_answer_instead_of_a_connection(
         ("ws://h:5010", "ws://h:5010/ws/node"),
         ("http://h", "ws://h/ws/node"),
         ("https://h/base/", "wss://h/base/ws/node"),
+        ("https://h/X/", "wss://h/X/ws/node"),
         ("wss://h/ws/node", "wss://h/ws/node"),
         ("ws://h/?a=b", "ws://h/ws/node?a=b"),
     ],

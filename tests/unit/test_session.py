@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from tests.unit.session_rig import Place, Socket
 from tests.unit.virtual import virtual
 from voxpool.scheduler.protocol.messages import Accepted, Ack, CancelJob, Error, JobResult, Submit, Welcome
@@ -285,6 +287,8 @@ async def test_invalid_messages_are_answered_and_too_many_end_the_connection() -
     client = await place.client()
     client.say(Submit("a", "zh:en", b"no wav"))
     assert client.refusals == [("a", "not_audio")] and place.refusals.of["not_audio"] == 1
+    client.write(msgspec.msgpack.encode({"type": "submit", "request_id": "b", "pair": 7, "audio": b""}))
+    assert client.refusals[1:] == [("b", "bad_pair")], "it can't be decoded, but it is known which one it is"
     for _ in range(BAD_MESSAGES_MAX - 1):
         client.write(b"\xc1")
     assert [client.closed] == [None]

@@ -9,8 +9,10 @@ import pytest
 
 from tests.unit.session_rig import PAIR, WAV, Place
 from tests.unit.virtual import virtual
-from voxpool.scheduler.protocol.messages import Ack, Error, Hello, JobResult, RejectedSubmit, Welcome
+from voxpool.scheduler.protocol.messages import Accepted, Ack, Error, Hello, JobResult, RejectedSubmit, Welcome
+from voxpool.scheduler.security.authentication import Authentication
 from voxpool.scheduler.security.caller import Caller, Role
+from voxpool.scheduler.security.tokens import Tokens
 
 
 def events(place: Place, name: str) -> list[dict[str, Any]]:
@@ -36,6 +38,16 @@ async def test_a_welcome_has_the_limits_and_a_session_id() -> None:
     assert opened == [(welcome.session_id, given.peer), (second.session_id, other.peer)]
     given.submit("a")
     assert place.job("a").session_id == welcome.session_id
+
+
+@virtual
+async def test_what_came_with_the_hello_is_served_at_once() -> None:
+    place = Place()
+    client = await place.connect()
+    client.say(Hello())
+    client.submit("a", "b", "c")
+    await asyncio.sleep(0.001)
+    assert [one.request_id for one in client.of_kind(Accepted)] == ["a", "b", "c"]
 
 
 @virtual
@@ -68,6 +80,22 @@ async def test_a_caller_without_the_role_is_rejected() -> None:
     assert [error.reason for error in (*node.of_kind(Error), *nobody.of_kind(Error))] == ["forbidden", "unauthorized"]
     assert (node.closed, nobody.closed) == ((1008, "forbidden"), (1008, "unauthorized"))
     assert place.refusals.of == {"connection forbidden": 1, "connection unauthorized": 1} and not node.is_known
+
+
+@virtual
+async def test_the_connections_of_a_removed_token_are_closed() -> None:
+    place = Place()
+    stays, goes = Caller("stays", Role.CLIENT, digest="00" * 32), Caller("goes", Role.CLIENT, digest="11" * 32)
+    authentication = Authentication(Tokens([stays, goes]))
+    first, second = [
+        await place.connect(Hello(session_id="s"), caller=caller, authentication=authentication)
+        for caller in (stays, goes)
+    ]
+    assert authentication.connections == 2
+    assert authentication.replace(Tokens([stays])) == 1
+    assert (first.closed, second.closed) == (None, (4001, "token_removed"))
+    await asyncio.sleep(0.001)
+    assert authentication.connections == 1
 
 
 @virtual

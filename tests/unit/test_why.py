@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from tests.unit.fakes import HandClock
 from tests.unit.rig import Rig
+from voxpool.leakgate.inside.sizes import type_name
+from voxpool.leakgate.readings.series import Bound
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.job import FAILED, Job
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.core.why import DECISIONS_MAX, Decision, Why, tell
+from voxpool.scheduler.core.why import DECISIONS_MAX, Decision, Followed, Why, tell
 
 
 def decisions(rig: Rig, job: Job) -> list[Decision]:
@@ -114,6 +118,34 @@ async def test_failures_replace_each_other_and_no_followed_job() -> None:
     assert [rig.why.of(job.job_id) is not None for job in failed] == [False, False, True, True, True]
     assert rig.why.of(asked.job_id) is not None
     assert [decision.what for decision in decisions(rig, failed[-1])] == ["submitted", "ended"]
+
+
+async def test_without_a_recorder_no_job_is_followed() -> None:
+    rig = Rig()
+    core = Core.build(
+        settings=Settings(),
+        clock=rig.clock,
+        runner=rig.store,
+        sink=rig.sink,
+        observer=rig.counts,
+        random=random.Random(1),
+        instance="test",
+    )
+    job = core.dispatcher.submit(pair="zh:en", audio=b"a", request_id="r", why=True)
+    core.why.job_submitted(job)
+    core.dispatcher.end(job, FAILED, reason="expired")
+    core.why.job_ended(job)
+    assert core.why.of(job.job_id) is None and len(core.why) == 0
+
+
+def test_its_tables_have_the_bounds_that_it_reports() -> None:
+    kept, decision = type_name(Followed), type_name(Decision)
+    assert Why(HandClock(0), jobs_max=50, every=0).bounds("why") == {
+        "table why.followed": Bound(50, None),
+        "table why._failures": Bound(50, None),
+        f"type {kept}": Bound(100),
+        f"type {decision}": Bound(100 * DECISIONS_MAX),
+    }
 
 
 async def test_a_job_that_leaves_the_table_is_followed_no_more() -> None:

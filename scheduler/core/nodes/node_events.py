@@ -70,7 +70,8 @@ class NodeEvents:
         pairs = tuple(dict.fromkeys(register.pairs))
         now_ms = self._clock.now_ms()
         node = Node(register.node_id, register.process_id, pairs, register.slots, link, now_ms, owner)
-        node.clock_ahead_ms = 0 if register.now_ms is None else register.now_ms - now_ms
+        if register.now_ms is not None:
+            node.clock_ahead_ms = register.now_ms - now_ms
         self._settle_running(node, old, register.running)
         self._node_registry.join(node)
         return node

@@ -46,7 +46,7 @@ class Request:
     submit: Submit
     retry_until_s: float
     """Until when it is submitted again after a rejection, in seconds of the loop."""
-    accepted: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    accepted: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     result: asyncio.Future[JobResult] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     job_id: str = ""
     sent: bool = False
@@ -274,7 +274,7 @@ class Session:
     def _has_job(self, request: Request, job_id: str) -> None:
         request.job_id = job_id  # after a restart of the scheduler it is another one
         if not request.accepted.done():
-            request.accepted.set_result(job_id)
+            request.accepted.set_result(None)
 
     def _rejected(self, rejected: RejectedSubmit) -> None:
         request = self._requests.get(rejected.request_id)
