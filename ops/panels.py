@@ -79,6 +79,25 @@ JOBS = (
         _now_by("voxpool_jobs_waiting", "pair"),
     ),
     Panel(
+        "Waiting jobs by priority",
+        "short",
+        "With order = fair a priority waits for all above it; else all jobs have priority 3.",
+        _now_by("voxpool_jobs_waiting", "priority"),
+        stacked=True,
+    ),
+    Panel(
+        "Oldest wait by priority",
+        "s",
+        "A line that stays up while jobs of another priority start: this one starves.",
+        (Query("max by (priority) (voxpool_oldest_waiting_seconds)", "{{priority}}"),),
+    ),
+    Panel(
+        "Largest key's part of the waiting jobs",
+        "percentunit",
+        "Near 100 % with several keys: one of them floods the pool. `voxpool waiting` names it.",
+        (Query("max by (instance) (voxpool_largest_key_part)", "{{instance}}"),),
+    ),
+    Panel(
         "Expected wait by pair",
         "s",
         "What a new job would wait. Where that is too near to its timeout, submits are refused as overloaded.",

@@ -63,7 +63,7 @@ RULES = (
     Rule(
         "VoxpoolWaitingGrows",
         WARNING,
-        "min_over_time(voxpool_jobs_waiting[<2m>]) > 0\n"
+        "sum by (job, instance, pair) (min_over_time(voxpool_jobs_waiting[<2m>])) > 0\n"
         "and on (job, instance, pair)\n"
         "  sum by (job, instance, pair) (rate(voxpool_jobs_submitted_total[<5m>]))\n"
         "  > 1.05 * (\n"
@@ -83,6 +83,19 @@ RULES = (
         "one job in a hundred waits longer than {{ $value | humanizeDuration }} for a node",
         "Users feel it, and at waiting_timeout_s (10 s unless set) jobs fail. Look which pair waits, and whether its "
         "nodes are slow, few, or resting.",
+    ),
+    Rule(
+        "VoxpoolBandStarves",
+        WARNING,
+        "min_over_time(voxpool_oldest_waiting_seconds[<2m>]) > <5s in s>\n"
+        "and on (job, instance, priority)\n"
+        "  10 * increase(voxpool_job_starts_total[<2m>])\n"
+        "  < on (job, instance) group_left ()\n"
+        "    sum by (job, instance) (increase(voxpool_job_starts_total[<2m>]))",
+        "<1m>",
+        "jobs of priority {{ $labels.priority }} wait {{ $value | humanizeDuration }}, and the slots go to others",
+        "Priorities are strict: what waits below gets what is left. Look who fills the bands above (voxpool waiting), "
+        "and add slots, or keep its token at the end with priority_min.",
     ),
     Rule(
         "VoxpoolRedispatchStorm",

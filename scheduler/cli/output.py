@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NODE_COLUMNS = ("node_id", "state", "running", "slots", "pairs")
 POOL_COLUMNS = ("pair", "nodes", "running", "slots", "waiting")
+PRIORITY_COLUMNS = ("priority", "waiting", "oldest_ms")
 
 
 def job_line(job: JobView | JobResult, as_json: bool, file: Path | None = None, pair: str = "") -> str:

@@ -8,7 +8,7 @@ from voxpool.scheduler import __version__
 from voxpool.scheduler.cli.commands.act import cancel, drain
 from voxpool.scheduler.cli.commands.completion import completion
 from voxpool.scheduler.cli.commands.doctor import doctor
-from voxpool.scheduler.cli.commands.look import jobs, nodes, pools, why
+from voxpool.scheduler.cli.commands.look import jobs, nodes, pools, waiting, why
 from voxpool.scheduler.cli.commands.run import node, serve
 from voxpool.scheduler.cli.commands.submit import submit
 from voxpool.scheduler.cli.commands.token import token
@@ -16,7 +16,7 @@ from voxpool.scheduler.cli.grouped import GroupedCommands
 
 HEADINGS = {
     "Run": ("serve", "node"),
-    "Jobs": ("submit", "jobs", "why", "cancel"),
+    "Jobs": ("submit", "jobs", "waiting", "why", "cancel"),
     "Nodes": ("nodes", "pools", "drain"),
     "Set up": ("doctor", "token", "completion"),
 }
@@ -28,5 +28,5 @@ def cli() -> None:
     """A scheduler for speech jobs on a pool of worker nodes."""
 
 
-for _command in (serve, node, submit, jobs, nodes, pools, why, cancel, drain, token, doctor, completion):
+for _command in (serve, node, submit, jobs, nodes, pools, waiting, why, cancel, drain, token, doctor, completion):
     cli.add_command(_command)

@@ -1,4 +1,4 @@
-"""The records that HTTP answers with: jobs, nodes, pools and problems. web/views.py makes them."""
+"""The records that HTTP answers with: jobs, nodes, pools, who waits, and problems. web/views.py makes them."""
 
 from __future__ import annotations
 
@@ -70,6 +70,35 @@ class PoolView(msgspec.Struct):
     slots: int = 0
     running: int = 0
     waiting: int = 0
+
+
+class PriorityWaiting(msgspec.Struct):
+    """The waiting jobs of one priority; `oldest_ms` is how long the oldest of them has waited."""
+
+    priority: int
+    waiting: int
+    oldest_ms: int
+
+
+class KeyWaiting(msgspec.Struct):
+    """The waiting jobs of one key: a token, or token/key for a gateway; "" without tokens.
+
+    `part` is their part of all waiting jobs, 0 to 1; `priorities` is how many there are of each priority.
+    """
+
+    key: str
+    waiting: int
+    part: float
+    priorities: dict[int, int]
+
+
+class WaitingView(msgspec.Struct):
+    """Whose jobs wait: `keys` keys have waiting jobs, and `top` are those with most of them."""
+
+    waiting: int
+    keys: int
+    priorities: list[PriorityWaiting]
+    top: list[KeyWaiting]
 
 
 class Problem(msgspec.Struct, omit_defaults=True):

@@ -15,7 +15,7 @@ import msgspec
 from voxpool.scheduler import __version__
 from voxpool.scheduler.chance import fresh_random
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView, PoolView, Problem
+from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView, PoolView, Problem, WaitingView
 from voxpool.scheduler.sdk.errors import (
     RequestRefused,
     SchedulerUnreachable,
@@ -147,6 +147,10 @@ class HttpClient:
         """Yield the state of the nodes of each pair, by pair."""
         for page in self._pages("/v1/pools", _PoolPage):
             yield from page.pools
+
+    def waiting(self, top: int = 10) -> WaitingView:
+        """Return whose jobs wait: by priority, and the `top` keys (100 at most) with most of them."""
+        return self._read(self._ask("GET", f"/v1/waiting?top={top}"), WaitingView)
 
     def drain(self, node_id: str, on: bool = True) -> NodeView:
         """Give a node no new jobs, or, with `on` False, jobs again; it keeps those that it has."""

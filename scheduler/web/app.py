@@ -37,6 +37,7 @@ from voxpool.scheduler.web.openapi.operations import operations
 from voxpool.scheduler.web.requests.query import check_queries
 from voxpool.scheduler.web.sessions.door import SessionDoor
 from voxpool.scheduler.web.sessions.results import Results
+from voxpool.scheduler.web.waiting import WaitingDoor
 from voxpool.scheduler.web.why import WhyDoor
 from voxpool.scheduler.web.wire.allowance import Incoming, client_message_bytes_max
 from voxpool.scheduler.web.wire.connections import Connections
@@ -46,8 +47,8 @@ from voxpool.scheduler.web.wire.handshakes import NoWebSocketHere
 class Doors:
     """The doors and their application, `app`; a server runs `request_filter`, which wraps it.
 
-    Without an `exporter` it has neither /metrics nor /v1/debug; without `authentication` no token is needed. `wanted`
-    are the settings of the user, where the machine allows less.
+    Without an `exporter` it has no /metrics, /v1/debug and /v1/waiting; without `authentication` no token is needed.
+    `wanted` are the settings of the user, where the machine allows less.
     """
 
     def __init__(
@@ -88,7 +89,11 @@ class Doors:
                 not authentication.open_to_all,
                 lambda: health.store_error,
             )
-            observed = [*MetricsDoor(exporter).routes(), *DebugDoor(reporter, checkup).routes()]
+            observed = [
+                *MetricsDoor(exporter).routes(),
+                *DebugDoor(reporter, checkup).routes(),
+                *WaitingDoor(core, exporter.now_ms).routes(),
+            ]
         described = operations(settings)
         app = Starlette(
             routes=[

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.composition import Core
+from voxpool.scheduler.core.jobs.waiting import Place
 from voxpool.scheduler.core.why import Decision
 from voxpool.scheduler.protocol.answers import JobView
 from voxpool.scheduler.web.jobs import find_job
@@ -39,6 +40,8 @@ class WhyView(msgspec.Struct):
     dropped: int
     decisions: list[Decision]
     pool: PoolNow
+    waiting: Place | None
+    """Where it waits; null unless it does, and the setting order is fair."""
 
 
 class WhyDoor:
@@ -63,6 +66,7 @@ class WhyDoor:
             dropped=0 if followed is None else followed.dropped,
             decisions=[] if followed is None else list(followed.decisions),
             pool=pool,
+            waiting=self._core.waiting.place(job),
         )
         return Response(msgspec.json.encode(view), media_type="application/json")
 

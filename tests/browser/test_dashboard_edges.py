@@ -14,6 +14,8 @@ from tests.browser.fake_stream import FakeStream
 from tests.browser.test_dashboard import opened, row, submit
 from tests.e2e.processes import Scheduler
 from tests.unit.rig import Rig
+from voxpool.scheduler.config import FAIR, Settings
+from voxpool.scheduler.core.jobs.job import Share
 from voxpool.scheduler.telemetry.dashboard.fleet import NodeRow, PairList, PoolRow
 from voxpool.scheduler.telemetry.dashboard.snapshot import EndedJob
 
@@ -114,6 +116,32 @@ async def test_large_tables_are_paged_and_searched(pages: PageMaker, served: Ser
     await expect(page.get_by_role("table", name="Nodes").get_by_role("row")).to_have_count(2)
     await page.get_by_role("searchbox", name="Filter pools").fill("nothing")
     await expect(page.locator("#pools").get_by_text("Nothing matches the filter.")).to_be_visible()
+
+
+async def test_waiting_jobs_are_shown_by_priority_with_the_part_of_the_largest_key(page: Page, served: Served) -> None:
+    rig = Rig(settings=Settings(order=FAIR))
+    for key, priority in (("loud", 5), ("loud", 5), ("loud", 5), ("quiet", 1)):
+        await rig.submit(share=Share(priority, key, 1.0))  # type: ignore[arg-type]
+    await (await FakeStream.of(rig)).serve(page)
+    await page.goto(served.url)
+    facts = page.locator("#jobs .facts")
+    await expect(facts).to_contain_text("1: 1, 5: 3")
+    await expect(facts).to_contain_text("75\u202f% of what waits, of 2 keys")
+
+
+async def test_a_waiting_job_shows_its_place_in_fair_order(page: Page, served: Served) -> None:
+    job = await submit(served, wait_s=5)
+
+    async def answer(route: Route) -> None:
+        why = await (await route.fetch()).json()
+        why["waiting"] = {"priority": 5, "higher_waiting": 1, "keys_ahead": 2, "key_waiting": 3}
+        await route.fulfill(json=why)
+
+    await page.route("**/why", answer)
+    await page.goto(f"{served.url}/#job={job['job_id']}")
+    life = page.get_by_role("dialog", name=f"Job {job['job_id']}")
+    await expect(life).to_contain_text("priority 5. Before the next job of its key: 1 job of higher priorities")
+    await expect(life).to_contain_text("the turns of 2 other keys. 3 jobs of its key wait here.")
 
 
 async def test_rows_keep_their_places_under_the_pointer(pages: PageMaker, served: Served) -> None:

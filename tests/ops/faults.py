@@ -85,6 +85,19 @@ async def pool_too_small(patient: Patient) -> AsyncIterator[Heal]:
 
 
 @asynccontextmanager
+async def band_starved(patient: Patient) -> AsyncIterator[Heal]:
+    """More jobs of the first priority than the slots can do, beside a few of the last."""
+    pair = "bands:en"
+    async with (
+        node(patient, pair, takes(0.1), slots=1),
+        traffic(patient, pair, 3, priority=5),
+        AsyncExitStack() as stack,
+    ):
+        await stack.enter_async_context(traffic(patient, pair, 20, priority=1))
+        yield stack.aclose
+
+
+@asynccontextmanager
 async def engine_broken(patient: Patient) -> AsyncIterator[Heal]:
     pair, broken = "wrong:en", True
 
@@ -219,6 +232,13 @@ FAULTS = (
         "20 slots more",
         pool_too_small,
         "slow:en",
+    ),
+    Fault(
+        ("VoxpoolBandStarves",),
+        "bands",
+        "twice as many jobs of priority 1 as the one slot can do, beside some of priority 5",
+        "the traffic of priority 1 ends",
+        band_starved,
     ),
     Fault(("VoxpoolJobsFail",), "pools", "an engine fails each job", "it works again", engine_broken, "wrong:en"),
     Fault(

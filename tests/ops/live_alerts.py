@@ -34,6 +34,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "late": ("--dispatch-timeout-s", "0.5"),
     "full": ("--jobs-max", "20"),
     "kept": ("--retention-s", "1"),
+    "bands": ("--order", "fair"),
 }
 ON_REDIS = ("store", "out-of-memory")
 CLEANUP_S = 0.5

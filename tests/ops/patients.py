@@ -68,13 +68,13 @@ class Patient:
 
 
 @asynccontextmanager
-async def traffic(patient: Patient, pair: str, rate_per_s: float) -> AsyncIterator[None]:
+async def traffic(patient: Patient, pair: str, rate_per_s: float, priority: int | None = None) -> AsyncIterator[None]:
     """Submit jobs of `pair` and ignore the results."""
     async with Client(patient.scheduler.url, give_up_s=PATIENCE_S) as client, asyncio.TaskGroup() as jobs:
 
         async def submit() -> None:
             with contextlib.suppress(SubmitRejected, SchedulerUnreachable):
-                await client.submit(AUDIO, pair)
+                await client.submit(AUDIO, pair, priority=priority)
 
         async def submit_one() -> None:
             tasks.add(task := jobs.create_task(submit()))

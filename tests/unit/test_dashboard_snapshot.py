@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from tests.unit.rig import Rig
-from voxpool.scheduler.config import Settings
-from voxpool.scheduler.core.jobs.job import FINAL_STATES
+from voxpool.scheduler.config import FAIR, Settings
+from voxpool.scheduler.core.jobs.job import FINAL_STATES, Share
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import NodeResult
 from voxpool.scheduler.telemetry.dashboard import fleet as fleet_view
@@ -21,8 +21,8 @@ from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
 class Watched:
     """A rig with snapshots of the dashboard; `taken` counts them."""
 
-    def __init__(self, viewers_max: int = 2) -> None:
-        self.rig = Rig()
+    def __init__(self, viewers_max: int = 2, order: str = "submit") -> None:
+        self.rig = Rig(settings=Settings(order=order))
         self.seconds = 0.0
         self.history = history = DashboardHistory(self.rig.clock)
         history.attach(self.rig.core, lambda: (0.0, 0.0))
@@ -147,6 +147,17 @@ async def test_nodes_pools_and_jobs_are_counted() -> None:
     assert fleet["pair_lists"] == [[["zh:en", "en:zh"], 2], [["zh:en"], 1]]
     assert found["ended"] == [] and found["stopping"] and found["store_up"]
     assert found["jobs"] == {"waiting": 1, "dispatched": 3, "completed": 0, "failed": 0, "cancelled": 0}
+
+
+async def test_waiting_jobs_are_counted_by_priority_and_the_largest_key_has_no_name() -> None:
+    watched = Watched(order=FAIR)
+    watched.dashboard.enter()
+    for key, priority in (("loud", 5), ("loud", 5), ("loud", 5), ("quiet", 1)):
+        await watched.rig.submit(share=Share(priority, key, 1.0))  # type: ignore[arg-type]
+    snapshot = await watched.snapshot()
+    assert snapshot["waiting"] == {"priorities": {"1": 1, "5": 3}, "keys": 2, "largest_part": 0.75}
+    assert "loud" not in str(snapshot)
+    watched.dashboard.leave()
 
 
 async def test_of_many_nodes_those_that_need_attention_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:

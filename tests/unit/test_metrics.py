@@ -27,6 +27,10 @@ NAMES = {
     "jobs_resident",
     "jobs_resident_bytes",
     "jobs_waiting",
+    "job_starts_total",
+    "oldest_waiting_seconds",
+    "keys_waiting",
+    "largest_key_part",
     "wait_seconds",
     "service_seconds",
     "dispatches_total",
@@ -61,7 +65,7 @@ async def test_a_job_from_its_submit_to_its_removal() -> None:
     rig = MeteredRig()
     job = await rig.submit()
     assert await rig.value("jobs_submitted_total", pair="other") == 1
-    assert await rig.value("jobs_waiting", pair="other") == 1
+    assert await rig.value("jobs_waiting", pair="other", priority="3") == 1
     assert await rig.value("jobs_resident", state="waiting") == 1
     assert await rig.value("jobs_resident_bytes") == RECORD_BYTES + len(AUDIO)
     assert await rig.value("dispatches_total", result="nobody") == 1
@@ -69,7 +73,7 @@ async def test_a_job_from_its_submit_to_its_removal() -> None:
     rig.clock.ms += 1500
     node, _ = await rig.node("ann", slots=2)
     assert await rig.value("dispatches_total", result="sent") == 1
-    assert await rig.value("jobs_waiting", pair="zh:en") == 0
+    assert await rig.value("jobs_waiting", pair="zh:en", priority="3") == 0
     assert await rig.value("jobs_resident", state="dispatched") == 1
 
     rig.clock.ms += 700

@@ -13,7 +13,15 @@ from voxpool.scheduler.cli.commands import completion
 from voxpool.scheduler.cli.exits import EXIT_DONE, EXIT_FAILED
 from voxpool.scheduler.cli.grouped import GroupedCommand
 from voxpool.scheduler.cli.options import json_option
-from voxpool.scheduler.cli.output import NODE_COLUMNS, POOL_COLUMNS, job_line, write_json, write_table
+from voxpool.scheduler.cli.output import (
+    NODE_COLUMNS,
+    POOL_COLUMNS,
+    PRIORITY_COLUMNS,
+    job_line,
+    write_json,
+    write_lines,
+    write_table,
+)
 from voxpool.scheduler.cli.reach import Reach, reach_options
 from voxpool.scheduler.errors import VoxpoolError
 
@@ -81,6 +89,29 @@ def pools(reach: Reach, as_json: bool) -> int:
 @click.command(cls=GroupedCommand)
 @reach_options
 @json_option
+@click.option("--top", type=click.IntRange(1, 100), default=10, show_default=True, help="Keys to name at most.")
+def waiting(reach: Reach, as_json: bool, top: int) -> int:
+    """Show whose jobs wait: by priority, and the keys (tokens, and keys of gateways) with most of them."""
+    with reach.client() as client:
+        found = client.waiting(top)
+    if as_json:
+        write_json(found)
+        return EXIT_DONE
+    write_table(found.priorities, PRIORITY_COLUMNS, as_json)
+    say("")
+    lines = [
+        [one.key or "(no token)", str(one.waiting), f"{one.part:.1%}", ",".join(map(str, one.priorities))]
+        for one in found.top
+    ]
+    write_lines([["key", "waiting", "part", "priorities"], *lines])
+    if found.keys > len(found.top):
+        say(f"{found.keys - len(found.top)} more keys wait")
+    return EXIT_DONE
+
+
+@click.command(cls=GroupedCommand)
+@reach_options
+@json_option
 @click.argument("job_id", shell_complete=completion.jobs)
 def why(reach: Reach, as_json: bool, job_id: str) -> int:
     """Show why the job JOB_ID went where it went, or waits: the decisions about it, and its pool as it is now."""
@@ -108,6 +139,12 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
         say(f"{view.dropped} older decisions were dropped")
     for decision in view.decisions:
         say(tell(decision, view.job.submitted_ms))
+    if view.waiting is not None:
+        place = view.waiting
+        say(
+            f"priority {place.priority}: {place.higher_waiting} jobs of higher ones wait, {place.keys_ahead} keys have "
+            f"their turn before, {place.key_waiting} jobs of its key wait"
+        )
     states = ", ".join(f"{count} {name}" for name, count in msgspec.to_builtins(view.pool).items() if count)
     say(f"nodes of {view.job.pair} now: {states.replace('_', ' ') or 'none'}")
     return EXIT_DONE

@@ -13,7 +13,7 @@ from itertools import count
 from voxpool.scheduler.core.jobs.fair_band import Band, Taken
 from voxpool.scheduler.core.jobs.job import Job, Share
 from voxpool.scheduler.core.jobs.reasons import SHARE
-from voxpool.scheduler.core.jobs.waiting import SelectBatch, WaitingJobs, WaitQueue
+from voxpool.scheduler.core.jobs.waiting import Place, SelectBatch, WaitingJobs, WaitQueue
 from voxpool.scheduler.errors import Rejected
 
 
@@ -49,9 +49,14 @@ class FairQueue(WaitQueue):
 
     def before(self, share: Share) -> float:
         """Return about how many jobs would start before a new one with this share."""
-        higher = sum(band.waiting for priority, band in self._bands.items() if priority < share.priority)
         band = self._bands.get(share.priority)
-        return higher + (0 if band is None else band.before(share))
+        return self._higher(share) + (0 if band is None else band.before(share))
+
+    def place(self, job: Job) -> Place:
+        """Return where the queued `job` is."""
+        share = share_of(job)
+        keys_ahead, key_waiting = self._bands[share.priority].place(job, share)
+        return Place(share.priority, self._higher(share), keys_ahead, key_waiting)
 
     def put(self, job: Job) -> None:
         """Queue `job`."""
@@ -105,6 +110,9 @@ class FairQueue(WaitQueue):
         if band is not None:
             band.charge(share)
 
+    def _higher(self, share: Share) -> int:
+        return sum(band.waiting for priority, band in self._bands.items() if priority < share.priority)
+
     def _charge_back(self, sequence: int) -> None:
         taken = self._taken.pop(sequence, None)
         if taken is not None:
@@ -144,6 +152,11 @@ class FairWaitingJobs(WaitingJobs):
         """Return about how many waiting jobs of `pair` would start before a new one with this share."""
         queue = self._queues.get(pair)
         return queue.before(share) if isinstance(queue, FairQueue) else 0
+
+    def place(self, job: Job) -> Place | None:
+        """Return where `job` waits; None unless it does."""
+        queue = self._queues.get(job.pair)
+        return queue.place(job) if job.queued and isinstance(queue, FairQueue) else None
 
     def charge(self, job: Job) -> None:
         """Charge the key of `job`, which failed by itself and waits again, for its next attempt."""

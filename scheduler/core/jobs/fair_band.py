@@ -117,6 +117,16 @@ class Band:
         others = (own + 1) * (self._weights - flow.weight) / share.weight
         return max(min(self.waiting, own + others + len(self._returned)), (own + 1) * flow.gap - 1)
 
+    def place(self, job: Job, share: Share) -> tuple[int, int]:
+        """Return how many keys have their turn before that of the queued `job`, and how many jobs its key has here.
+
+        A job that came back from a node has no key before it: it is among the next ones.
+        """
+        if job.sequence in self._returned:
+            return 0, self.own(share.key) + 1
+        flow = self._flows[share.key]
+        return self._turns.bisect_left(flow.entry), len(flow.jobs)
+
     def add(self, job: Job, share: Share, starts: int, in_flight: bool) -> None:
         """Queue `job`; `starts` is the number of the pair's starts so far, `in_flight`: jobs are with the store."""
         self.waiting += 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 
+import msgspec
+
 from voxpool.scheduler.core.clock import push, take_least
 from voxpool.scheduler.core.jobs.job import Job, Share
 from voxpool.scheduler.errors import Rejected
@@ -55,6 +57,18 @@ class WaitQueue:
 
     def settled(self) -> None:
         """The store has answered for all jobs that were taken."""
+
+
+class Place(msgspec.Struct):
+    """Where a job waits in the order `fair`, at one moment."""
+
+    priority: int
+    higher_waiting: int
+    """Waiting jobs of its pair with a higher priority, which come first."""
+    keys_ahead: int
+    """Keys of its pair and priority whose turn is before the next one of its key."""
+    key_waiting: int
+    """Waiting jobs of its key, itself included; they start in the order of their submits."""
 
 
 class SelectBatch:
@@ -121,6 +135,14 @@ class WaitingJobs:
         """Yield (pair, waiting jobs); jobs in flight to the store do not count."""
         for queue in self._queues.values():
             yield queue.pair, len(queue.jobs)
+
+    def jobs(self) -> Iterator[list[Job]]:
+        """Yield the waiting jobs of each of the present pairs; its list is made when it is reached.
+
+        A caller that lets other work run in between must leave out jobs that are not `queued` any more.
+        """
+        for queue in list(self._queues.values()):
+            yield list(queue.jobs.values())
 
     def credits(self) -> Iterator[tuple[str, float]]:
         """Yield (pair, slots that may be free) of each queue with waiting jobs."""
@@ -213,6 +235,10 @@ class WaitingJobs:
         """Return about how many waiting jobs of `pair` would start before a new one with this share."""
         queue = self._queues.get(pair)
         return 0 if queue is None else len(queue.jobs)
+
+    def place(self, job: Job) -> Place | None:
+        """Return where `job` waits; None unless it does, and the order is `fair`."""
+        return None
 
     def charge(self, job: Job) -> None:
         """Note that `job` failed by itself, and waits for another attempt."""

@@ -23,6 +23,7 @@ from voxpool.scheduler.telemetry.dashboard.fleet import FleetView, take_fleet
 from voxpool.scheduler.telemetry.dashboard.history import SECONDS_KEPT, SHARES, DashboardHistory, Point
 from voxpool.scheduler.telemetry.metrics.figures import RECORD_BYTES
 from voxpool.scheduler.telemetry.spread import Spread
+from voxpool.scheduler.telemetry.waiting_count import WaitingCount, count_waiting
 
 INTERVAL_S = 1.0
 SHARE_MAX = 0.05
@@ -36,6 +37,14 @@ class Times(msgspec.Struct):
 
     jobs: int
     quantiles: list[float] | None
+
+
+class WaitingNow(msgspec.Struct):
+    """The waiting jobs: how many of each priority that has some, and the part of the key with most of them."""
+
+    priorities: dict[int, int]
+    keys: int
+    largest_part: float
 
 
 class EndedJob(msgspec.Struct, gc=False):
@@ -81,6 +90,7 @@ class Snapshot(msgspec.Struct):
     wait: Times
     service: Times
     fleet: FleetView
+    waiting: WaitingNow
     ended: list[EndedJob]
     failed: list[EndedJob]
     point: Point
@@ -200,7 +210,8 @@ class Dashboard:
         now_ms = self._now_ms()
         self._history.advance()
         fleet = await take_fleet(self._core, now_ms)
-        self._newest = msgspec.json.encode(self._snapshot(now_ms, fleet))
+        waiting = await count_waiting(self._core)
+        self._newest = msgspec.json.encode(self._snapshot(now_ms, fleet, waiting))
         self._number += 1
         self._wake()
 
@@ -223,7 +234,7 @@ class Dashboard:
         self._role = None
         self._newest = self._past = b""
 
-    def _snapshot(self, now_ms: int, fleet: FleetView) -> Snapshot:
+    def _snapshot(self, now_ms: int, fleet: FleetView, waiting: WaitingCount) -> Snapshot:
         table = self._core.table
         dispatched = min(fleet.slots["used"], table.unfinished)  # the nodes were counted over several turns
         waits, services = self._history.within(FIGURES_WINDOW_S)
@@ -242,6 +253,9 @@ class Dashboard:
             wait=_times(waits),
             service=_times(services),
             fleet=fleet,
+            waiting=WaitingNow(
+                dict(sorted(waiting.by_priority().items())), len(waiting.keys), round(waiting.largest_part, 4)
+            ),
             ended=self._jobs(self._history.ended),
             failed=self._jobs(self._history.failed),
             point=self._history.newest(),

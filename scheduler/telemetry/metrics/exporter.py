@@ -85,7 +85,7 @@ class Exporter:
             encode, media_type = choose_encoder("")
         async with self._one_at_a_time:
             observer, pairs = self._meters.observer, self._meters.observer.pairs
-            self._figures.figures = await take_figures(self._core, observer.finished, pairs)
+            self._figures.figures = await take_figures(self._core, observer.finished, pairs, self.now_ms())
             self.residents.show()
             return await asyncio.to_thread(encode, self._meters.registry), media_type
 

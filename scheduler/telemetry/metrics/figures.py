@@ -7,6 +7,7 @@ values and may run in any thread.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.jobs.job import DISPATCHED, WAITING
 from voxpool.scheduler.telemetry.metrics.labels import OTHER, PairLabels
 from voxpool.scheduler.telemetry.metrics.observer import NAMESPACE
+from voxpool.scheduler.telemetry.waiting_count import count_waiting, priorities
 
 NODES_A_TURN = 1000
 """Nodes that are looked at before other work gets its turn."""
@@ -29,20 +31,25 @@ SLOT_STATES = ("used", "free", "closed")
 
 @dataclass(slots=True)
 class Figures:
-    """The figures of one moment; each maps a label to a number. `pools`, `waiting`, `wait_s` are by pair label."""
+    """The figures of one moment; each maps a label to a number. `pools`, `wait_s` are by pair label."""
 
     jobs: Mapping[str, int] = field(default_factory=dict)
     job_bytes: int = 0
     evicted: int = 0
-    waiting: Mapping[str, int] = field(default_factory=dict)
+    waiting: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By pair label and priority."""
+    oldest_s: Mapping[int, float] = field(default_factory=dict)
+    """The age of the oldest waiting job, for each priority that jobs can have."""
+    keys_waiting: int = 0
+    largest_key_part: float = 0.0
     wait_s: Mapping[str, float] = field(default_factory=dict)
     nodes: Counter[str] = field(default_factory=Counter)
     slots: Counter[str] = field(default_factory=Counter)
     pools: Counter[str] = field(default_factory=Counter)
 
 
-async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabels) -> Figures:
-    """Count jobs, nodes and slots of `core`; `finished` are its finished jobs by state."""
+async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabels, now_ms: int) -> Figures:
+    """Count jobs, nodes and slots of `core` at `now_ms`; `finished` are its finished jobs by state."""
     figures = Figures()
     dispatched = 0
     for count, node in enumerate(list(core.node_registry.nodes.values()), 1):
@@ -55,10 +62,14 @@ async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabel
         figures.pools.update({pairs.of(pair) for pair in node.pairs})
         if count % NODES_A_TURN == 0:
             await asyncio.sleep(0)
-    waiting: Counter[str] = Counter()
-    for pair, jobs in core.waiting.counts():
-        waiting[pairs.of(pair)] += jobs
-    figures.waiting = waiting
+    waiting = await count_waiting(core)
+    for (pair, priority), jobs in waiting.jobs.items():
+        figures.waiting[pairs.of(pair), priority] += jobs
+    figures.oldest_s = {
+        priority: max(0, now_ms - waiting.since_ms.get(priority, now_ms)) / 1000 for priority in priorities(core)
+    }
+    figures.keys_waiting = len(waiting.keys)
+    figures.largest_key_part = waiting.largest_part
     wait_s: dict[str, float] = {}
     for pair, wait_ms in core.intake.expected_waits_ms():
         label = pairs.of(pair)
@@ -91,7 +102,18 @@ class FiguresCollector(Collector):
         yield GaugeMetricFamily(f"{NAMESPACE}_jobs_resident_bytes", text, value=figures.job_bytes)
         text = "Finished jobs that were removed before their time, because of finished_max."
         yield CounterMetricFamily(f"{NAMESPACE}_jobs_evicted", text, value=figures.evicted)
-        yield _gauge("jobs_waiting", "Jobs in the waiting queue of a pair.", "pair", {**pairs, **figures.waiting})
+        text = "Waiting jobs of a pair and priority, 1 to 5; all have priority 3 unless the setting order is fair."
+        waiting = GaugeMetricFamily(f"{NAMESPACE}_jobs_waiting", text, labels=["pair", "priority"])
+        for pair, priority in itertools.product(pairs, figures.oldest_s):
+            waiting.add_metric([pair, str(priority)], figures.waiting[pair, priority])
+        yield waiting
+        text = "How long the oldest waiting job of a priority has waited, since its submit or its last attempt."
+        oldest_s = {str(priority): age_s for priority, age_s in figures.oldest_s.items()}
+        yield _gauge("oldest_waiting_seconds", text, "priority", oldest_s)
+        text = "Keys with waiting jobs: tokens, and keys that a gateway names. GET /v1/waiting names the largest."
+        yield GaugeMetricFamily(f"{NAMESPACE}_keys_waiting", text, value=figures.keys_waiting)
+        text = "The part of the waiting jobs that are of the key with most of them, 0 to 1."
+        yield GaugeMetricFamily(f"{NAMESPACE}_largest_key_part", text, value=figures.largest_key_part)
         text = "The expected wait of a job of a pair that is submitted now; the longest of several pairs."
         yield _gauge("expected_wait_seconds", text, "pair", {**pairs, **figures.wait_s})
         yield _gauge("nodes", "Connected nodes.", "state", {**dict.fromkeys(NODE_STATES, 0), **figures.nodes})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from voxpool.scheduler.config import PRIORITY, PRIORITY_MAX
 from voxpool.scheduler.core.jobs.job import COMPLETED, FINAL_STATES
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.protocol.trace_context import is_sampled, span_id, trace_id
@@ -69,6 +70,12 @@ class MetricsObserver(Observer):
         self._sent = dispatches.labels("sent")
         self._nobody = dispatches.labels("nobody")
         self._stale = dispatches.labels("stale")
+        starts = counter(
+            "job_starts_total",
+            "Jobs sent to a node, by priority; all have priority 3 unless the setting order is fair.",
+            "priority",
+        )
+        self._starts_of = {priority: starts.labels(str(priority)) for priority in range(1, PRIORITY_MAX + 1)}
         self._redispatches = counter("redispatches_total", "Attempts that were given up.", "reason")
         self._late = counter("late_results_total", "Results for attempts that no longer counted.")
         self._removed = counter("cleanup_removed_total", "Finished jobs that the clean-up removed.")
@@ -122,6 +129,7 @@ class MetricsObserver(Observer):
     def job_dispatched(self, job: Job, node: Node) -> None:
         """A job was sent to a node."""
         self._sent.inc()
+        self._starts_of[PRIORITY if job.share is None else job.share.priority].inc()
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         """An attempt was given up."""

@@ -55,6 +55,7 @@ ROLES: dict[tuple[str, str], frozenset[Role]] = {
     ("GET", "/v1/nodes"): ADMINS,
     ("POST", "/v1/nodes/{node_id}/drain"): ADMINS,
     ("GET", "/v1/pools"): ADMINS,
+    ("GET", "/v1/waiting"): ADMINS,
     ("GET", "/v1/dashboard"): ADMINS,
     ("GET", "/v1/debug/memory"): ADMINS,
     ("POST", "/v1/debug/memory"): ADMINS,

@@ -11,7 +11,7 @@ from voxpool.leakgate.inside.report import MemoryReport
 from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
 from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY, PRIORITY_MAX, Settings, ms
 from voxpool.scheduler.core.jobs.reasons import SUBMIT_REFUSALS
-from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView
+from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView, WaitingView
 from voxpool.scheduler.protocol.messages import TIMEOUT_MS_MAX
 from voxpool.scheduler.telemetry.checkup import Checkup
 from voxpool.scheduler.web import assets
@@ -22,6 +22,7 @@ from voxpool.scheduler.web.jobs import PAGE_MAX
 from voxpool.scheduler.web.openapi.document import FORM, Answer, Operation, Parameter, Schema, ref
 from voxpool.scheduler.web.requests.bodies import JobRequest
 from voxpool.scheduler.web.requests.query import SECONDS_MAX
+from voxpool.scheduler.web.waiting import TOP, TOP_MAX
 from voxpool.scheduler.web.why import WhyView
 
 NAME: Schema = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
@@ -192,6 +193,20 @@ def _fleet() -> list[Operation]:
                 Parameter("cursor", "next_cursor of the page before.", PAIR),
             ],
             reasons=("bad_limit", "bad_cursor"),
+        ),
+        Operation(
+            "GET",
+            "/v1/waiting",
+            "Count the waiting jobs by priority, and name the keys with most of them: tokens, and keys of gateways.",
+            {200: Answer("Whose jobs wait, at this moment.", WaitingView)},
+            parameters=[
+                Parameter(
+                    "top",
+                    f"Keys that are named; {TOP} unless given.",
+                    {"type": "integer", "minimum": 1, "maximum": TOP_MAX},
+                ),
+            ],
+            reasons=("bad_top",),
         ),
     ]
 

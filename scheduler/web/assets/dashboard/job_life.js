@@ -92,6 +92,7 @@ function life(job, why) {
     whyNot(why),
     h("h3", { text: `Nodes for ${job.pair} now` }),
     h("p", { text: poolText(why.pool) }),
+    why.waiting && h("p", { text: placeText(why.waiting) }),
     ...output(job),
   ].filter(Boolean);
 }
@@ -159,6 +160,11 @@ function poolText(pool) {
   const kinds = [["with_room", "with room"], ["full", "full"], ["draining", "draining"], ["resting", "resting"], ["joining", "joining"]];
   const parts = kinds.filter(([key]) => pool[key]).map(([key, text]) => `${whole(pool[key])} ${text}`);
   return `${plural(pool.nodes, "node")}: ${parts.join(", ")}.`;
+}
+
+function placeText({ priority, higher_waiting, keys_ahead, key_waiting }) {
+  const before = `${plural(higher_waiting, "job")} of higher priorities, and the turns of ${plural(keys_ahead, "other key")}`;
+  return `It waits with priority ${priority}. Before the next job of its key: ${before}. ${plural(key_waiting, "job")} of its key wait here.`;
 }
 
 function output(job) {

@@ -6,6 +6,7 @@ import { commandHint, submitCommand } from "../common/hint.js";
 import { Table, textCell } from "./table.js";
 
 const STATES = ["waiting", "dispatched", "completed", "failed", "cancelled"];
+const LONG = ["clean-up", "waiting by priority", "largest key"];
 
 export class JobsPanel {
   /** `onOpen` gets the id of the job to show. */
@@ -17,11 +18,11 @@ export class JobsPanel {
     const keys = STATES.map((state) => {
       return h("li", {}, h("i", { class: state, "aria-hidden": "true" }), h("span", { text: state }), this.counts[state]);
     });
-    this.facts = ["in the table", "predicted", "bound", "memory", "clean-up"].map((name) => [name, h("dd", { text: "–" })]);
+    this.facts = ["in the table", "predicted", "bound", "memory", ...LONG].map((name) => [name, h("dd", { text: "–" })]);
     place.append(
       h("div", { class: "states", "aria-hidden": "true" }, ...Object.values(this.parts)),
       h("ul", { class: "counts" }, ...keys),
-      h("dl", { class: "facts" }, ...this.facts.map(([name, value]) => h("div", { class: name === "clean-up" ? "long" : null }, h("dt", { text: name }), value))),
+      h("dl", { class: "facts" }, ...this.facts.map(([name, value]) => h("div", { class: LONG.includes(name) ? "long" : null }, h("dt", { text: name }), value))),
     );
     this.ended = new Table({
       name: "Last ended jobs",
@@ -51,7 +52,7 @@ export class JobsPanel {
   }
 
   /** Show a snapshot. */
-  update({ jobs, point, resident_bytes, ended, failed }, limits) {
+  update({ jobs, point, resident_bytes, waiting, ended, failed }, limits) {
     const total = STATES.reduce((sum, state) => sum + jobs[state], 0);
     for (const state of STATES) {
       this.parts[state].style.flexGrow = jobs[state];
@@ -62,6 +63,7 @@ export class JobsPanel {
       ? `every ${duration(1000 * limits.cleanup_interval_s)}, kept ${duration(1000 * limits.retention_s)}`
       : "off: finished jobs stay for ever";
     const values = [whole(point.resident), whole(point.predicted), whole(point.bound), bytes(resident_bytes), cleanup];
+    values.push(prioritiesText(waiting), largestText(waiting));
     values.forEach((text, i) => setText(this.facts[i][1], text));
     this.facts[0][1].classList.toggle("warn", point.bound > 0 && point.resident > point.bound);
     this.lists = [ended, failed];
@@ -79,6 +81,15 @@ export class JobsPanel {
     this.ended.empty.replaceChildren(this.empties[Number(isFailedOnly)]);
     this.ended.turn(this.lists[Number(isFailedOnly)]);
   }
+}
+
+function prioritiesText({ priorities }) {
+  const counts = Object.entries(priorities).map(([priority, count]) => `${priority}: ${whole(count)}`);
+  return counts.join(", ") || "none waits";
+}
+
+function largestText({ keys, largest_part }) {
+  return keys ? `${Math.round(100 * largest_part)}\u202f% of what waits, of ${plural(keys, "key")}` : "none waits";
 }
 
 function drawJob(cell, row, onOpen) {
