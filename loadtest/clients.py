@@ -97,9 +97,7 @@ class HttpCaller(ClientUser):
         breaks = 0
         while True:
             try:
-                view = self.jobs.submit(
-                    audio, stream.pair, wanted.request_id, session=session, timeout_ms=stream.timeout_ms
-                )
+                view = self.jobs.submit(audio, stream, wanted.request_id, session)
                 self.traffic.tell(HTTP, "submit", time.monotonic() - wanted.intended_s, len(audio))
                 self.accepted(wanted, view.job_id)
                 return view
@@ -210,7 +208,14 @@ class SessionCaller(ClientUser):
         stream = sent.stream
         self.acknowledged = self.handled
         submit = Submit(
-            wanted.request_id, stream.pair, sent.audio, stream.timeout_ms, stream.affinity, ack=self.handled
+            wanted.request_id,
+            stream.pair,
+            sent.audio,
+            stream.timeout_ms,
+            stream.affinity,
+            ack=self.handled,
+            priority=stream.priority,
+            key=stream.key or None,
         )
         with contextlib.suppress(Closed):  # the reader notices it, reconnects and sends unfinished jobs
             wire.send(submit)

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "pools": ["pools"],
     "policy": ["policy"],
     "race": ["race"],
+    "share": ["share"],
     "explore": ["explore", "1-timeout-offline"],
     "explore-without-R1": ["explore", "1-timeout-offline", "--without", "R1"],
     "calibrate": ["calibrate"],
@@ -130,6 +131,22 @@ class Found:
         axes.set_yscale("symlog", linthresh=0.01)
         axes.legend()
         return SVG(svg_of(figure))
+
+    def by_key(self, figure: str) -> Markdown:
+        """Return a table of `figure` of each case and key, by variant; the variants have {case: {key: {figure: …}}}."""
+        variants = self.content["variants"]
+        places = {
+            (case, key): None
+            for cases in variants.values()
+            for case, keys in cases.items()
+            for key, figures in keys.items()
+            if isinstance(figures, Mapping)
+        }
+        lines = [f"| case | key | {' | '.join(variants)} |", f"|---|---|{'---:|' * len(variants)}"]
+        for case, key in places:
+            cells = [shown(_at(cases, f"{case}.{key}.{figure}")) for cases in variants.values()]
+            lines.append(f"| {case} | {key} | {' | '.join(cells)} |")
+        return Markdown(f"**{figure}**\n\n" + "\n".join(lines))
 
     def ends(self) -> SVG:
         """Draw the ends of the first search, each with its share of the interleavings."""

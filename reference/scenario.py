@@ -16,7 +16,7 @@ from voxpool.sim.cli.new_scenario import TEMPLATE
 from voxpool.sim.faults import FAULTS, faults_of
 from voxpool.sim.faults.wire import WIRE_FAULTS
 from voxpool.sim.scenario import scenario
-from voxpool.sim.scenario.expect import FIGURES, FigureOf
+from voxpool.sim.scenario.expect import FIGURES, KEY_FIGURE, FigureOf
 
 TABLES: dict[str, type[msgspec.Struct]] = {
     "": scenario.Scenario,
@@ -135,7 +135,9 @@ def schema() -> str:
     parts |= more
     parts[scenario.Scenario.__name__]["properties"]["settings"] |= settings | {"default": {}}
     parts[scenario.Fault.__name__]["properties"]["kind"]["enum"] = list(FAULTS | WIRE_FAULTS)
-    parts[scenario.Scenario.__name__]["properties"]["expect"]["propertyNames"] = {"enum": list(FIGURES)}
+    parts[scenario.Scenario.__name__]["properties"]["expect"]["propertyNames"] = {
+        "anyOf": [{"enum": list(FIGURES)}, {"pattern": f"^{KEY_FIGURE}$"}]
+    }
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A scenario of voxpool", **top}
     text = json.dumps(whole | {"$defs": parts}, indent=1)
     return text.replace("\\\\Z", "$").replace("\\\\A", "^") + "\n"

@@ -8,22 +8,23 @@ from voxpool.loadtest.report._records import ErrorCount, Jobs, Operation
 
 SUBMIT, RESULT, CANCEL = "submit", "result", "cancel"
 """Names of the operations of a job; a cancelled job has a cancel and no result."""
+NOT_OF_CLIENTS = ("NODE", "KEY")
+"""Types of operations that are not requests of clients: those of nodes, and the ends of the jobs of each key."""
 
 
 def results_ended(operations: Iterable[Operation]) -> int:
     """Return the number of results that ended at clients, in whatever way: the evidence of a verdict."""
-    return sum(one.requests for one in operations if one.name == RESULT and one.type != "NODE")
+    return sum(one.requests for one in operations if one.name == RESULT and one.type not in NOT_OF_CLIENTS)
 
 
 def jobs_of(operations: Sequence[Operation], errors: Iterable[ErrorCount]) -> Jobs:
     """Return the outcome of the jobs of `operations`."""
-    submits = [operation for operation in operations if operation.name == SUBMIT and operation.type != "NODE"]
-    cancels = [operation for operation in operations if operation.name == CANCEL and operation.type != "NODE"]
-    results = [operation for operation in operations if operation.name == RESULT and operation.type != "NODE"]
+    clients = [operation for operation in operations if operation.type not in NOT_OF_CLIENTS]
+    submits, cancels, results = ([one for one in clients if one.name == name] for name in (SUBMIT, CANCEL, RESULT))
     reasons: dict[str, int] = {}
     rejected = 0
     for error in errors:
-        if error.type == "NODE":
+        if error.type in NOT_OF_CLIENTS:
             continue
         word = error.reason.partition(":")[0]
         if error.name == RESULT:

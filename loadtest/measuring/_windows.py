@@ -13,6 +13,10 @@ from voxpool.loadtest.measuring._histogram import Histogram
 from voxpool.loadtest.measuring._latencies import WINDOW_DIGITS
 from voxpool.loadtest.report._records import Window, WindowOperation
 
+NOT_OF_CLIENTS = ("NODE ", "KEY ")
+"""Begins of operations that are not requests of clients: those of nodes, and the ends of the jobs of each key, which
+count with their requests already.
+"""
 RESULT, SUBMIT, UTTERANCE = "result", "submit", "utterance"
 OTHERS = "others"
 """All requests that are not an end of a job: connections, polls, cancels, and those of nodes."""
@@ -42,7 +46,7 @@ def operations_of(operations: Mapping[str, C], name: str) -> list[C]:
     return [
         operation
         for full_name, operation in operations.items()
-        if full_name == name or (not full_name.startswith("NODE ") and operation_in(full_name) == name)
+        if full_name == name or (not full_name.startswith(NOT_OF_CLIENTS) and operation_in(full_name) == name)
     ]
 
 
@@ -63,10 +67,14 @@ def ended_of(operations: Mapping[str, Counted], name: str = RESULT) -> tuple[int
     A job whose submit failed counts as a failed result.
     """
     if name == OTHERS:
-        found = [one for full, one in operations.items() if full.startswith("NODE ") or not _tells_of_jobs(full)]
+        found = [
+            one
+            for full, one in operations.items()
+            if full.startswith("NODE ") or not (full.startswith("KEY ") or _tells_of_jobs(full))
+        ]
         return _sums(found)
     ended, failed = _sums(operations_of(operations, name))
-    if operation_in(name) == RESULT:
+    if operation_in(name) == RESULT and not name.startswith("KEY "):
         _, not_taken = _sums(operations_of(operations, name.removesuffix(RESULT) + SUBMIT))
         return ended + not_taken, failed + not_taken
     return ended, failed

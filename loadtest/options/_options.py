@@ -235,8 +235,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
         list[str],
         _option(
             "report",
-            "expectation of a figure, such as result.p99<200ms, failures<0.1% or rate>90/s; can be repeated, or "
-            "separated by ;; without one for failures none is allowed",
+            "expectation of a figure, such as result.p99<200ms, key.ann.p99<2s, failures<0.1% or rate>90/s; can be "
+            "repeated, or separated by ;; without one for failures none is allowed",
         ),
     ] = []
     out: Annotated[str, _option("report", "folder of report.json and report.html; else out/load/<UTC time>")] = ""

@@ -33,12 +33,15 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """All requests of one kind: `type` is HTTP, WS or NODE, `name` the operation."""
+    """All requests of one kind: `type` is HTTP, WS or NODE, `name` the operation.
+
+    With the type KEY it is a key of the scenario: all ends of its jobs.
+    """
 
     type: str
-    """HTTP, WS or NODE."""
+    """HTTP, WS, NODE or KEY."""
     name: str
-    """The operation, such as submit or result."""
+    """The operation, such as submit or result; of KEY the key."""
     requests: int
     """Number of requests that ended, in whatever way."""
     failures: int
@@ -55,7 +58,7 @@ class ErrorCount(msgspec.Struct, frozen=True):
     """Failures of one operation for one reason."""
 
     type: str
-    """HTTP, WS or NODE."""
+    """HTTP, WS, NODE or KEY."""
     name: str
     """The operation."""
     reason: str

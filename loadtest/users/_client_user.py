@@ -12,7 +12,7 @@ import gevent
 from locust import User
 
 from voxpool.loadtest.users._expected import NO_RESULT, Expected, Wanted
-from voxpool.loadtest.users._traffic import Traffic, traffic_of
+from voxpool.loadtest.users._traffic import KEY, Traffic, traffic_of
 from voxpool.loadtest.users._workload import Stream
 
 LOOK_S = 0.05
@@ -145,8 +145,7 @@ class ClientUser(User):
 
     def result(self, wanted: Wanted, failure: str) -> None:
         """Record the result of a job; `failure` is the reason of a failure, "" = none."""
-        self.traffic.tell(self.kind, "result", time.monotonic() - wanted.intended_s, 0, failure)
-        self.ended(wanted, failure)
+        self._tell_end("result", wanted, failure)
 
     def ended(self, wanted: Wanted, failure: str) -> None:
         """Stop waiting for a job whose outcome has been recorded."""
@@ -155,5 +154,11 @@ class ClientUser(User):
     def not_taken(self, wanted: Wanted, failure: str) -> None:
         """Record a submit that was refused or could not be sent."""
         if self.expected.drop(wanted.request_id) is not None:
-            self.traffic.tell(self.kind, "submit", time.monotonic() - wanted.intended_s, 0, failure)
-            self.ended(wanted, failure)
+            self._tell_end("submit", wanted, failure)
+
+    def _tell_end(self, operation: str, wanted: Wanted, failure: str) -> None:
+        seconds = time.monotonic() - wanted.intended_s
+        self.traffic.tell(self.kind, operation, seconds, 0, failure)
+        if wanted.key:
+            self.traffic.tell(KEY, wanted.key, seconds, 0, failure)
+        self.ended(wanted, failure)

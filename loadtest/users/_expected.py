@@ -32,6 +32,8 @@ class Wanted(msgspec.Struct):
     job_id: str = ""
     sends: int = 1
     """Number of submits: after a reconnect each may have a result."""
+    key: str = ""
+    """The key of its stream."""
     retries: int = 0
     """Number of further submits after refusals with a retry time."""
     cancel_after_s: float | None = None

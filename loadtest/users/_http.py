@@ -9,6 +9,7 @@ import msgspec
 from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
+from voxpool.loadtest.users._workload import Stream
 from voxpool.scheduler.errors import VoxpoolError
 from voxpool.scheduler.protocol.answers import JobView, Problem
 
@@ -44,11 +45,15 @@ class HttpJobs:
             **options,
         )
 
-    def submit(
-        self, audio: bytes, pair: str, request_id: str, *, session: str = "", timeout_ms: int | None = None
-    ) -> JobView:
+    def submit(self, audio: bytes, stream: Stream, request_id: str, session: str) -> JobView:
         """Submit a job. Raises Refused, or one of BROKEN: then it is unknown whether the job was accepted."""
-        query = {"pair": pair, "session": session, "timeout_ms": timeout_ms}
+        query = {
+            "pair": stream.pair,
+            "session": session,
+            "timeout_ms": stream.timeout_ms,
+            "priority": stream.priority,
+            "key": stream.key,
+        }
         path = "/v1/jobs?" + urlencode({name: value for name, value in query.items() if value})
         headers = {"Idempotency-Key": request_id, "Content-Type": "audio/wav"}
         return self._ask("POST", path, audio, headers)

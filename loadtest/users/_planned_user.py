@@ -47,7 +47,7 @@ class PlannedUser(ClientUser):
         order = _audio.order_of(audio) if self.traffic.answers_are_ours else None
         answer = None if order is None else _audio.answer_to(audio, order)
         stream = arrival.stream
-        wanted = Wanted(f"{self.name}-{self.asked}", arrival.intended_s, answer, retries=stream.retries)
+        wanted = Wanted(f"{self.name}-{self.asked}", arrival.intended_s, answer, key=stream.key, retries=stream.retries)
         share = self.options.cancel_share
         if int(self.asked * share) > int((self.asked - 1) * share):
             wanted.cancel_after_s = arrival.work_s / 2

@@ -32,8 +32,10 @@ FILES_BESIDE = 200
 CLIENT_USERS, WORKERS = "voxpool_client_users", "voxpool_workers"
 """Keys of options that a master adds: the number of client users, which share a scenario's rates, and of workers."""
 
-HTTP, WS, NODE = "HTTP", "WS", "NODE"
-"""Types of requests in Locust's statistics; the name is the operation."""
+HTTP, WS, NODE, KEY = "HTTP", "WS", "NODE", "KEY"
+"""Types of requests in Locust's statistics; the name is the operation. That of KEY is a key: each end of a job that has
+one counts there, too.
+"""
 
 
 class Traffic:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from voxpool.loadtest.options._options import LoadOptions
+from voxpool.scheduler.config import PRIORITY
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.chance.distributions import Distribution, Even, Exponential, Gamma, Lognormal, Pareto
 from voxpool.sim.scenario.expect import Expectation
@@ -83,6 +84,10 @@ class Stream(msgspec.Struct, frozen=True):
     affinity: bool = False
     retries: int = 0
     """Number of further submits of a job after refusals with a retry time."""
+    key: str = ""
+    """Whose turn the jobs take in the order `fair`; the report has figures of each key."""
+    priority: int | None = None
+    """1 comes first; None: the scheduler's default."""
 
 
 class Workload(msgspec.Struct, frozen=True):
@@ -199,7 +204,7 @@ def plain(
 
 
 def of_scenario(scenario: Scenario, *, with_nodes: bool = True, deadline_s: float = DEADLINE_S) -> Workload:
-    """Return the traffic and the nodes of `scenario`; its settings and faults are not used here.
+    """Return the traffic and the nodes of `scenario`; its settings, weights of keys and faults are not used here.
 
     Raises ConfigError when it has no traffic.
     """
@@ -235,6 +240,8 @@ def _stream(traffic: Traffic) -> Stream:
         None if traffic.timeout_s is None else max(1, round(traffic.timeout_s * 1000)),
         traffic.affinity,
         traffic.retries,
+        traffic.key,
+        None if traffic.priority == PRIORITY else traffic.priority,
     )
 
 

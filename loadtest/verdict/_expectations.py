@@ -20,7 +20,16 @@ from voxpool.loadtest.measuring._windows import OTHERS, RESULT, Counted, ended_o
 from voxpool.loadtest.report._records import Arrivals, Jobs
 from voxpool.sim.report.limits import RANGE, Limit, shown
 from voxpool.sim.report.report import Check
-from voxpool.sim.scenario.expect import FAILURES, OTHER_FAILURES, QUANTILES, RATE, Expectation, parse_expectation
+from voxpool.sim.scenario.expect import (
+    FAILURES,
+    KEY,
+    OTHER_FAILURES,
+    QUANTILES,
+    RATE,
+    Expectation,
+    key_figure,
+    parse_expectation,
+)
 
 DEFAULTS = tuple(map(parse_expectation, (f"{FAILURES}<=0%", f"{OTHER_FAILURES}<=0%")))
 """Default expectations of each run; a given one for the same figure replaces them."""
@@ -112,7 +121,8 @@ def _find(name: str, bound: Limit, measured: Measured) -> _Found:
     path, figure = _parts(name)
     requests, failures = ended_of(measured.operations, path)
     if figure == FAILURES:
-        return _share(failures, requests, bound, "results" if operation_in(path) == RESULT else "requests")
+        of_jobs = operation_in(path) == RESULT or path.startswith(f"{KEY.upper()} ")
+        return _share(failures, requests, bound, "results" if of_jobs else "requests")
     if figure == RATE:
         return _rate(requests - failures, measured.seconds)
     return _latency(figure, merged(operations_of(measured.operations, path), measured.digits), bound)
@@ -123,6 +133,9 @@ def _parts(name: str) -> tuple[str, str]:
     if name in (FAILURES, RATE):
         return RESULT, name
     first, _, rest = name.partition(".")
+    if first == KEY:
+        key, figure = key_figure(name)
+        return f"{KEY.upper()} {key}", figure
     if first in ("http", "ws", "node"):
         operation, _, figure = rest.partition(".")
         return f"{first.upper()} {operation}", figure

@@ -36,6 +36,8 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "node": ("register", "heartbeat", "assign", "work", "cancel"),
 }
 """Operation of a load run -> type of its requests; without a type, the requests of all clients count."""
+KEY = "key"
+"""Type of the ends of the jobs of one key in a load run: key.NAME.p99, and so on."""
 FAILURES, OTHER_FAILURES, RATE = "failures", "other.failures", "rate"
 _TIME, _SHARE, _RATE, _COUNT = ("ms", "s", "min"), ("%",), ("/s", "/min"), ("",)
 _BYTES = ("B", "kB", "MB", "GB", "KiB", "MiB", "GiB")
@@ -99,6 +101,14 @@ def _figures() -> dict[str, FigureOf]:
 
 FIGURES: Mapping[str, FigureOf] = _figures()
 """All figures that can have a limit, by name."""
+_OF_KEY = {
+    **dict.fromkeys(LATENCIES, FigureOf(_TIME, None)),
+    RATE: FigureOf(_RATE, "/s"),
+    FAILURES: FigureOf(_SHARE, None),
+}
+"""The figures of each key; only a load run has them."""
+KEY_FIGURE = rf"key\.([A-Za-z0-9._-]{{1,64}})\.({'|'.join(re.escape(name) for name in _OF_KEY)})"
+"""The name of such a figure, as a regular expression."""
 _SPLIT = re.compile(r"^\s*([^<>=!]+?)\s*((?:==|!=|<=|>=|<|>)[^<>=!]+)$")
 
 
@@ -155,6 +165,13 @@ def figure_at(run: Mapping[str, Any], path: str) -> float | None:
     return at if isinstance(at, int | float) else None
 
 
+def key_figure(name: str) -> tuple[str, str]:
+    """Return the key and the figure of `name`: "key.a.p99.9" is "a" and "p99.9"."""
+    match = re.fullmatch(KEY_FIGURE, name)
+    assert match is not None, name
+    return match[1], match[2]
+
+
 def not_simulated(expectations: Sequence[Expectation]) -> list[str]:
     """Return a sentence that names the figures that a simulation does not check; an empty list when it checks all."""
     names = [f"{one.name} {one.limit}" for one in expectations if not one.path]
@@ -162,13 +179,17 @@ def not_simulated(expectations: Sequence[Expectation]) -> list[str]:
 
 
 def _expectation(name: str, limit: str) -> Expectation:
-    figure = FIGURES.get(name)
+    figure = FIGURES.get(name) or _of_key(name)
     if figure is None:
         raise ConfigError(f"{name}: no such figure; {_hint(name)}")
     try:
         return Expectation(name, figure.simulated, limit, _bound(limit, figure), figure.loaded)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None
+
+
+def _of_key(name: str) -> FigureOf | None:
+    return _OF_KEY[key_figure(name)[1]]._replace(loaded=name) if re.fullmatch(KEY_FIGURE, name) else None
 
 
 def _bound(limit: str, figure: FigureOf) -> Limit:

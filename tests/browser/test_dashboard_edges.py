@@ -121,7 +121,7 @@ async def test_large_tables_are_paged_and_searched(pages: PageMaker, served: Ser
 async def test_waiting_jobs_are_shown_by_priority_with_the_part_of_the_largest_key(page: Page, served: Served) -> None:
     rig = Rig(settings=Settings(order=FAIR))
     for key, priority in (("loud", 5), ("loud", 5), ("loud", 5), ("quiet", 1)):
-        await rig.submit(share=Share(priority, key, 1.0))  # type: ignore[arg-type]
+        await rig.submit(share=Share(priority, key, 1.0))
     await (await FakeStream.of(rig)).serve(page)
     await page.goto(served.url)
     facts = page.locator("#jobs .facts")

@@ -16,6 +16,7 @@ from tests.load import test_leak_report as leak_measured_test
 from tests.sim import test_experiment_leak as leak_test
 from tests.sim import test_experiment_policy as policy_test
 from tests.sim import test_experiment_pools as pools_test
+from tests.sim import test_experiment_share as share_test
 from tests.sim.calibrate import machine as calibrated
 from tests.sim.row_checks import TINY, played
 from voxpool.sim.calibrate.compare import Trio, compare
@@ -30,6 +31,7 @@ from voxpool.sim.experiments.policy.report import Results
 from voxpool.sim.experiments.policy.runs import from_empty
 from voxpool.sim.experiments.pools import question as pools
 from voxpool.sim.experiments.race.question import ABOUT, ROWS
+from voxpool.sim.experiments.share import question as share
 from voxpool.sim.explore.command import Wanted, explore, find_flow
 from voxpool.sim.explore.model.flows import FLOWS
 from voxpool.sim.explore.report import report_of
@@ -70,6 +72,12 @@ def small_leak_measured() -> Report:
     return leak_measured_test.of(leak_measured_test.side(WITHOUT, 1), leak_measured_test.side(WITH, 0))
 
 
+def small_share() -> Report:
+    without, with_ = share_test.made_up(50.0, 20, (100, 100, 100)), share_test.made_up(0.3, 0, (100, 200, 400))
+    found = {f"{WITHOUT} {case}": each for case, each in without.items()}
+    return share.report_of(Options(quick=True), 90.0, found | {f"{WITH} {case}": each for case, each in with_.items()})
+
+
 def small_calibration() -> Report:
     costs, lived = calibrated.measured_runs()
     trios = [Trio(each, predict(costs.applied_to(each.run.scenario)), predict(each.run.scenario)) for each in lived]
@@ -88,6 +96,7 @@ SMALL_REPORTS: dict[str, Callable[[], Report]] = {
     "explore-without-R1": lambda: small_search("R1"),
     "leak-measured": small_leak_measured,
     "race": lambda: ROWS.report(Options(quick=True), TINY, list(ABOUT), played(ROWS)),
+    "share": small_share,
     "calibrate": small_calibration,
 }
 
@@ -100,6 +109,7 @@ READ_BY = {
     "05_explore": ["explore", "explore-without-R1"],
     "07_calibration": ["calibrate"],
     "06_measured_leak": ["leak-measured"],
+    "08_share": ["share"],
 }
 
 

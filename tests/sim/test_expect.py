@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from voxpool.scheduler.errors import ConfigError
-from voxpool.sim.scenario.expect import FIGURES, for_a_load_run, not_simulated, parse_expectation, parse_expectations
+from voxpool.sim.scenario.expect import (
+    FIGURES,
+    for_a_load_run,
+    key_figure,
+    not_simulated,
+    parse_expectation,
+    parse_expectations,
+)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,26 @@ def test_a_simulation_names_figures_that_only_a_load_run_has() -> None:
     expectations = parse_expectations({"submit.p95": "< 50 ms", "result.p99": "< 2 s", "failures": "<= 0"})
     assert [one.path for one in expectations] == ["", "sojourn_s.p99", "failures"]
     assert not_simulated(expectations) == ["Not checked, only a load run has the figure: submit.p95 < 50 ms."]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "figure"),
+    [
+        ("key.sparse.p99", "sparse", "p99"),
+        ("key.a.p99.9", "a", "p99.9"),
+        ("key.user-7.x.failures", "user-7.x", "failures"),
+    ],
+)
+def test_a_key_has_figures_in_a_load_run(name: str, key: str, figure: str) -> None:
+    expectation = parse_expectation(f"{name}<50%" if figure == "failures" else f"{name}<1.5s")
+    assert (expectation.loaded, expectation.path, key_figure(name)) == (name, "", (key, figure))
+    assert not_simulated([expectation])
+
+
+@pytest.mark.parametrize("name", ["key.p99", "key..p99", "key.a.p98", "key.a/b.p99"])
+def test_other_figures_of_keys_do_not_exist(name: str) -> None:
+    with pytest.raises(ConfigError, match="no such figure"):
+        parse_expectation(f"{name}<1s")
 
 
 def test_every_figure_exists_in_a_command() -> None:

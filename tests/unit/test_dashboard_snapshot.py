@@ -153,7 +153,7 @@ async def test_waiting_jobs_are_counted_by_priority_and_the_largest_key_has_no_n
     watched = Watched(order=FAIR)
     watched.dashboard.enter()
     for key, priority in (("loud", 5), ("loud", 5), ("loud", 5), ("quiet", 1)):
-        await watched.rig.submit(share=Share(priority, key, 1.0))  # type: ignore[arg-type]
+        await watched.rig.submit(share=Share(priority, key, 1.0))
     snapshot = await watched.snapshot()
     assert snapshot["waiting"] == {"priorities": {"1": 1, "5": 3}, "keys": 2, "largest_part": 0.75}
     assert "loud" not in str(snapshot)

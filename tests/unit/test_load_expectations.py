@@ -153,6 +153,19 @@ def test_only_failures_of_jobs_count_and_a_rejected_submit_is_one() -> None:
     assert ended_of(found, OTHERS) == (53, 3)
 
 
+def test_the_ends_of_a_key_are_its_own_figures_and_no_others() -> None:
+    """A key may have any name, also that of an operation."""
+    keys = [operation("KEY", name, [20.0] * 300, 3) for name in ("sparse", "result", "connect")]
+    found = measured(operation("WS", "result", [10.0] * 909), *keys)
+    assert checked("key.sparse.p99<1s", found).figure == pytest.approx(0.02, rel=2e-3)
+    assert checked("key.result.p99<1s", found).figure == pytest.approx(0.02, rel=2e-3)
+    assert checked("key.result.failures<5%", found).note == "3 of 303 results"
+    assert checked("result.max<1s", found).figure == pytest.approx(0.01, rel=2e-3)
+    assert checked("failures<=0%", found).word == "holds"
+    assert checked("other.failures<=0%", found).note == "no other requests"
+    assert checked("key.gone.p99<1s", found).word == "unclear"
+
+
 def test_the_allowed_failures_of_a_step_are_those_of_the_run() -> None:
     assert share_that_may_fail([]) == 0
     assert share_that_may_fail(map(parse_expectation, ["failures<2%", "failures<=1%", "ws.result.failures<9%"])) == 0.01

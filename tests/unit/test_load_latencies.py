@@ -112,7 +112,9 @@ def test_outcomes_of_jobs_are_derived_from_the_reasons() -> None:
     tally.request(1, "WS", "submit", 0.01, "refused:waiting_full")
     for reason in ("", "", "", "no_result", "twice", "wrong_result", "failed:timed_out", "cancelled"):
         tally.request(2, "HTTP", "result", 0.1, reason)
-    tally.request(2, "NODE", "result", 0.1, "no_result")
+    for kind in ("NODE", "KEY"):  # a key may have any name
+        tally.request(2, kind, "result", 0.1, "no_result")
+        tally.request(2, kind, "submit", 0.1, "refused:share")
     latencies.absorb(tally.take())
     jobs = jobs_of(latencies.operations(3), latencies.errors())
     assert (jobs.submitted, jobs.completed, jobs.rejected) == (10, 3, 1)

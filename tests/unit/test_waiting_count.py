@@ -19,7 +19,7 @@ def fair_rig() -> MeteredRig:
 async def submit(rig: MeteredRig, key: str, priority: int = 3, jobs: int = 1) -> None:
     """Let `jobs` jobs of `key` wait: there is no node with room."""
     for _ in range(jobs):
-        await rig.submit(share=Share(priority, key, 1.0))  # type: ignore[arg-type]
+        await rig.submit(share=Share(priority, key, 1.0))
 
 
 async def test_the_metrics_show_each_priority_and_the_largest_part_without_a_name() -> None:
@@ -108,7 +108,7 @@ async def test_the_place_of_a_job_is_its_priority_and_the_keys_before_it() -> No
     await submit(rig, "a")
     await submit(rig, "b")
     await submit(rig, "late", jobs=2)
-    last = await rig.submit(share=Share(3, "late", 1.0))  # type: ignore[arg-type]
+    last = await rig.submit(share=Share(3, "late", 1.0))
     assert rig.core.waiting.place(last) == Place(priority=3, higher_waiting=2, keys_ahead=2, key_waiting=3)
     await rig.node("ann", slots=3)  # both live jobs and that of a start
     assert rig.core.waiting.place(last) == Place(3, higher_waiting=0, keys_ahead=1, key_waiting=3)
@@ -119,7 +119,7 @@ async def test_the_place_of_a_job_is_its_priority_and_the_keys_before_it() -> No
 async def test_a_job_that_came_back_has_no_key_before_it() -> None:
     rig = fair_rig()
     node, _ = await rig.node("ann")
-    first = await rig.submit(share=Share(3, "late", 1.0))  # type: ignore[arg-type]
+    first = await rig.submit(share=Share(3, "late", 1.0))
     await submit(rig, "a")
     await submit(rig, "late")
     assert rig.core.waiting.place(first) is None
