@@ -104,6 +104,7 @@ CASES: list[tuple[str, str, str | None, str, dict[str, Any]]] = [
     ("bad_state", "GET", "root", JOBS, {"params": {"state": "lost"}}),
     ("bad_limit", "GET", "root", NODES, {"params": {"limit": "0"}}),
     ("bad_cursor", "GET", "root", "/v1/pools", {"params": {"cursor": "1"}}),
+    ("bad_top", "GET", "root", "/v1/waiting", {"params": {"top": "101"}}),
     ("bad_on", "POST", "root", "/v1/nodes/{node_id}/drain", {"params": {"on": "perhaps"}}),
     ("bad_snapshots", "GET", "root", DASHBOARD, {"params": {"snapshots": "0"}}),
     ("bad_gc", "GET", "root", MEMORY, {"params": {"gc": "2"}}),
