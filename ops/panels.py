@@ -92,6 +92,12 @@ JOBS = (
         (Query("max by (priority) (voxpool_oldest_waiting_seconds)", "{{priority}}"),),
     ),
     Panel(
+        "Keys with waiting jobs",
+        "short",
+        "Tokens, and keys that a gateway names.",
+        (Query("sum by (instance) (voxpool_keys_waiting)", "{{instance}}"),),
+    ),
+    Panel(
         "Largest key's part of the waiting jobs",
         "percentunit",
         "Near 100 % with several keys: one of them floods the pool. `voxpool waiting` names it.",
