@@ -11,7 +11,7 @@ from reference.attribute_docs import field_texts
 from reference.blocks import Generator, table
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.reasons import ENDS, PEER_REFUSALS, SUBMIT_REFUSALS, Reason
-from voxpool.scheduler.protocol import messages
+from voxpool.scheduler.protocol import field_types, messages
 from voxpool.scheduler.web.wire.allowance import (
     SMALL_PART_BYTES,
     STRANGERS_MESSAGE_BYTES_MAX,
@@ -24,12 +24,12 @@ CHANNELS: dict[str, tuple[Any, Any]] = {
     "node": (messages.FromNode, messages.ToNode),
 }
 """WebSocket endpoint -> the messages to the scheduler, and those from it."""
-NESTED: tuple[type[msgspec.Struct], ...] = (messages.Times, messages.WorkError)
+NESTED: tuple[type[msgspec.Struct], ...] = (field_types.Times, messages.WorkError)
 KINDS: dict[Any, str] = {
-    messages.Name: "name",
-    messages.Pair: "pair",
-    messages.Running: "list of [name, integer], 1000 at most",
-    messages.Times: "object, see below",
+    field_types.Name: "name",
+    field_types.Pair: "pair",
+    field_types.Running: "list of [name, integer], 1000 at most",
+    field_types.Times: "object, see below",
     messages.WorkError: "object, see below",
     Any: "any JSON value",
     str: "text",
@@ -75,7 +75,7 @@ def kind_of(annotation: Any) -> str:
 
 
 def _large(number: float | None) -> str:
-    named = {2**53: "2⁵³", messages.NUMBER_MAX: "10¹⁵"}
+    named = {2**53: "2⁵³", field_types.NUMBER_MAX: "10¹⁵"}
     return named.get(int(number), f"{number}") if number is not None else "any"
 
 

@@ -15,7 +15,7 @@ from voxpool.leakgate.errors import WrongInput
 from voxpool.leakgate.readings.secret import secret_of as read_secret
 from voxpool.leakgate.readings.series import Bound, parse_bounds
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.protocol.messages import Pair
+from voxpool.scheduler.protocol.field_types import Pair
 from voxpool.scheduler.sentences import wrong
 from voxpool.sim.scenario.expect import parse_expectation
 

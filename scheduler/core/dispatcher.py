@@ -42,7 +42,7 @@ from voxpool.scheduler.core.script_queue import ScriptQueue
 from voxpool.scheduler.core.seams import Observer, ResultSink
 from voxpool.scheduler.core.why import Why
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.protocol.messages import Assign, CancelAttempt
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, NodePartial
 
 LATE_LOOK_MS = 2
 """How soon a job that has too little time left is looked at again, while the store may still find a slot for it."""
@@ -233,7 +233,17 @@ class Dispatcher(Allocations):
     def _send(self, job: Job, node: Node) -> None:
         assert job.audio is not None, job
         session, trace = job.session_key or None, job.trace or None
-        node.link.send(Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, session, trace))
+        assign = Assign(job.job_id, job.attempt, job.pair, job.audio, self._dispatch_ms, session, trace)
+        assign.partials = self.wants_partials(job)
+        node.link.send(assign)
+
+    def wants_partials(self, job: Job) -> bool:
+        """Return whether a client wants partial results of `job`."""
+        return self._sink.wants_partials(job)
+
+    def partial(self, job: Job, partial: NodePartial) -> None:
+        """Pass on what the node of `job` knows so far of its output; nothing of it is kept."""
+        self._sink.partial(job, partial)
 
     # ---- the small steps
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from voxpool.scheduler.core.jobs.job import Job
     from voxpool.scheduler.core.nodes.node import Node
     from voxpool.scheduler.core.scripts import ScriptCall
-    from voxpool.scheduler.protocol.messages import ToNode
+    from voxpool.scheduler.protocol.messages import NodePartial, ToNode
 
 
 class ScriptRunner(Protocol):
@@ -66,11 +66,19 @@ ENDED_LINK = EndedLink()
 
 
 class ResultSink(Protocol):
-    """Receives each job that ended, exactly once."""
+    """Receives each job that ended, exactly once, and partial results before."""
 
     def job_ended(self, job: Job) -> None:
         """Take note that `job` has reached its final state; must not block and must not raise."""
         ...
+
+    def wants_partials(self, job: Job) -> bool:
+        """Return whether a client wants partial results of `job`."""
+        return False
+
+    def partial(self, job: Job, partial: NodePartial) -> None:
+        """Pass on a partial result of the present attempt of `job`, or drop it; must not block and must not raise."""
+        return None
 
 
 class Observer:

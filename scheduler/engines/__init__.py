@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from voxpool.scheduler.engines.by_name import open_engine
-from voxpool.scheduler.engines.engine import Engine, Work, WorkFailed
+from voxpool.scheduler.engines.engine import Batch, Engine, Work, WorkFailed
 
-__all__ = ["Engine", "Work", "WorkFailed", "open_engine"]
+__all__ = ["Batch", "Engine", "Work", "WorkFailed", "open_engine"]

@@ -27,7 +27,8 @@ def is_import(spec: str) -> bool:
 def import_engine(spec: str) -> Engine:
     """Return the function that `spec` names, plain or `async`; it takes a Work.
 
-    A class is called once without arguments: for a model that is loaded once.
+    A class is called once without arguments: for a model that is loaded once. What `@worker` made is returned as it is:
+    `Worker` finds its function, batch and setup.
     Modules are looked for in the current folder first. Raises ConfigError.
     """
     module_name, _, path = spec.partition(":")
@@ -42,11 +43,9 @@ def import_engine(spec: str) -> Engine:
             raise ConfigError(f"engine {spec}: {module_name} has no {name}; {nearest(name, names)}") from None
     if inspect.isclass(found):
         found = _made(spec, found)
-    if getattr(found, "is_worker_node", False):
-        found = found.function  # the function below @worker shows whether it is async
     if not callable(found):
         raise ConfigError(f"engine {spec}: is no function that takes a Work, but {type(found).__name__}")
-    _check_arguments(spec, found)
+    _check_arguments(spec, found.function if getattr(found, "is_worker_app", False) else found)
     engine: Engine = found
     return engine
 

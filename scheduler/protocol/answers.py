@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from voxpool.scheduler.protocol.messages import Times
+from voxpool.scheduler.protocol.field_types import Times
 
 
 class JobView(msgspec.Struct, omit_defaults=True):

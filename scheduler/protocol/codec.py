@@ -13,6 +13,7 @@ import msgspec
 
 from voxpool.scheduler.errors import BadInput
 from voxpool.scheduler.protocol import messages
+from voxpool.scheduler.protocol.field_types import Name
 from voxpool.scheduler.sentences import wrong
 
 M = TypeVar("M")
@@ -81,7 +82,7 @@ class _Envelope(msgspec.Struct):
     """The fields that can be read of a message whose other fields are wrong."""
 
     type: str = ""
-    request_id: messages.Name | None = None
+    request_id: Name | None = None
 
 
 _loose_json = msgspec.json.Decoder(_Envelope)

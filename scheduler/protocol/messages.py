@@ -11,42 +11,27 @@ from typing import Annotated, Any
 import msgspec
 
 from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY_MAX
+from voxpool.scheduler.protocol.field_types import (
+    TIMEOUT_MS_MAX,
+    Attempt,
+    Milliseconds,
+    Name,
+    Number,
+    Pair,
+    Protocol,
+    Running,
+    Slots,
+    Times,
+)
+from voxpool.scheduler.protocol.message_base import Greeting, Message
 
 PROTOCOL = 1
-NUMBER_MAX = 10**15
-"""The largest number in a message; JSON itself has no bound."""
-TIMEOUT_MS_MAX = 24 * 3600 * 1000
-"""The longest timeout of a job that a client may ask for."""
-
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
-"""A node, process, job, request or session id."""
-Pair = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,16}:[a-z0-9-]{1,16}\Z")]
-"""A language pair, source:target."""
-Attempt = Annotated[int, msgspec.Meta(ge=1, le=NUMBER_MAX)]
-Slots = Annotated[int, msgspec.Meta(ge=1, le=1000)]
-Running = Annotated[list[tuple[Name, Attempt]], msgspec.Meta(max_length=1000)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
-Protocol = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
-Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""The number of a result in its session; the first one has 1."""
-
-
-class _Message(msgspec.Struct, tag_field="type", tag=str.lower, omit_defaults=True):
-    """Base of all messages: the tag is the class's name in lower case."""
-
-
-class _Greeting(_Message):
-    """Base of the messages that may carry a token: it is left out wherever they are shown."""
-
-    def __repr__(self) -> str:
-        shown = [f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "token"]
-        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 # ---- client -> scheduler
 
 
-class Hello(_Greeting):
+class Hello(Greeting):
     """The first message of a client on each connection; the scheduler answers `welcome`, or `error` and a close."""
 
     protocol: Protocol = PROTOCOL
@@ -70,7 +55,7 @@ class Hello(_Greeting):
     the results that were missing before it are sent later, out of order."""
 
 
-class Submit(_Message):
+class Submit(Message):
     """Asks for one job; the scheduler answers `accepted` or `rejected`, and after `accepted` sends the `result`."""
 
     request_id: Name
@@ -95,18 +80,20 @@ class Submit(_Message):
     """1 comes first, 3 is the default; it counts when the setting order is `fair`. A token may have a least number."""
     key: Name | None = None
     """Whose turn the job takes below its token, when the setting order is `fair`; for tokens that may name keys."""
+    partials: bool = False
+    """Send what a worker knows of the output before the job ends, as messages `partial`."""
     ack: Number = 0
     """As the message `ack`, handled before the submit; 0 = nothing new is acknowledged."""
 
 
-class CancelJob(_Message, tag="cancel"):
+class CancelJob(Message, tag="cancel"):
     """Cancels a job of this session that has not ended; its `result` then has the state cancelled."""
 
     job_id: Name
     """The id from `accepted`."""
 
 
-class Ack(_Message):
+class Ack(Message):
     """Acknowledges results."""
 
     number: Number
@@ -119,7 +106,7 @@ FromClient = Hello | Submit | CancelJob | Ack
 # ---- scheduler -> client
 
 
-class Welcome(_Message):
+class Welcome(Message):
     """The answer to `hello`: the session is open on this connection."""
 
     session_id: str
@@ -135,7 +122,7 @@ class Welcome(_Message):
     """What the numbers of results belong to. A new one means that the session began anew, with number 1."""
 
 
-class Accepted(_Message):
+class Accepted(Message):
     """The submit is a job, new or known; a `result` follows."""
 
     request_id: str
@@ -144,7 +131,7 @@ class Accepted(_Message):
     """The scheduler's id of the job."""
 
 
-class RejectedSubmit(_Message, tag="rejected"):
+class RejectedSubmit(Message, tag="rejected"):
     """The submit is not a job. A job that was accepted is rejected later only when the scheduler stops."""
 
     request_id: str
@@ -157,18 +144,7 @@ class RejectedSubmit(_Message, tag="rejected"):
     """A text for people."""
 
 
-class Times(msgspec.Struct):
-    """Durations of an ended job."""
-
-    waiting: int
-    """ms from the submit to the last dispatch; to the end when there was none."""
-    dispatched: int
-    """ms from the last dispatch to the end."""
-    total: int
-    """ms from the submit to the end."""
-
-
-class JobResult(_Message, tag="result"):
+class JobResult(Message, tag="result"):
     """The job ended."""
 
     job_id: str
@@ -193,7 +169,22 @@ class JobResult(_Message, tag="result"):
     """Its number in the session, which rises with each result: what an `ack` names."""
 
 
-class Error(_Message):
+class Partial(Message):
+    """What the worker knows so far of the output. It replaces the partials before it; any of them may be missing."""
+
+    request_id: str
+    """The id from the submit."""
+    job_id: str
+    """The id from `accepted`."""
+    attempt: int
+    """The number of the attempt; a later attempt begins anew and replaces what came from an earlier one."""
+    n: int
+    """The number that the worker gave to it: 0, 1, … in each attempt; numbers may be skipped."""
+    output: Any = None
+    """Any JSON value."""
+
+
+class Error(Message):
     """The connection is refused, or a message could not be used."""
 
     reason: str
@@ -204,13 +195,13 @@ class Error(_Message):
     """When to connect again, where the scheduler knows it."""
 
 
-ToClient = Welcome | Accepted | RejectedSubmit | JobResult | Error
+ToClient = Welcome | Accepted | RejectedSubmit | JobResult | Partial | Error
 
 
 # ---- node -> scheduler
 
 
-class Register(_Greeting):
+class Register(Greeting):
     """The first message of a node on each connection, and the answer to `reregister`."""
 
     node_id: Name
@@ -233,7 +224,7 @@ class Register(_Greeting):
     """The node's clock, ms since 1970, so that a wrong one is found; nothing else depends on it."""
 
 
-class Heartbeat(_Message):
+class Heartbeat(Message):
     """Renews the lease of the node, every `heartbeat_ms`."""
 
     running: Running
@@ -253,7 +244,7 @@ class WorkError(msgspec.Struct):
     """A text for people; the scheduler keeps 500 characters."""
 
 
-class NodeResult(_Message, tag="result"):
+class NodeResult(Message, tag="result"):
     """The answer to an `assign`: an `output`, an `error`, or `busy`."""
 
     job_id: Name
@@ -270,20 +261,33 @@ class NodeResult(_Message, tag="result"):
     """The traceparent of the span that did the work, or the one that came with the assign."""
 
 
-class Drain(_Message):
+class NodePartial(Message, tag="partial"):
+    """What is known so far of the output of an `assign` with `partials`. It is passed on or dropped, not answered."""
+
+    job_id: Name
+    """From the `assign`."""
+    attempt: Attempt
+    """From the `assign`."""
+    n: Number
+    """0 for the first partial of the attempt, then rising."""
+    output: Any = None
+    """Any JSON value of at most `output_bytes_max`; it replaces the partials before it."""
+
+
+class Drain(Message):
     """Asks for no new jobs, or for jobs again."""
 
     on: bool
     """True = no new jobs; the node keeps those that it has."""
 
 
-FromNode = Register | Heartbeat | NodeResult | Drain
+FromNode = Register | Heartbeat | NodeResult | NodePartial | Drain
 
 
 # ---- scheduler -> node
 
 
-class Registered(_Message):
+class Registered(Message):
     """The node is in the fleet. It is sent again whenever the scheduler registers the node anew with its store."""
 
     generation: str
@@ -298,7 +302,7 @@ class Registered(_Message):
     """The largest output, in bytes of JSON."""
 
 
-class Assign(_Message):
+class Assign(Message):
     """Work for one slot."""
 
     job_id: str
@@ -315,9 +319,11 @@ class Assign(_Message):
     """The session of the job's client, to keep what belongs together: its id, after the token's name and a slash."""
     trace: str | None = None
     """The traceparent that the work belongs under; the node returns it or its child with the result."""
+    partials: bool = False
+    """A client wants `partial` messages of this attempt; without it they are dropped."""
 
 
-class CancelAttempt(_Message, tag="cancel"):
+class CancelAttempt(Message, tag="cancel"):
     """Stop this attempt and send no result for it."""
 
     job_id: str
@@ -326,7 +332,7 @@ class CancelAttempt(_Message, tag="cancel"):
     """From the `assign`."""
 
 
-class Reregister(_Message):
+class Reregister(Message):
     """Send `register` again, over this connection."""
 
     reason: str

@@ -1,7 +1,7 @@
 """The public API for users of a scheduler: clients, a worker node, and the errors they raise."""
 
-from voxpool.scheduler.engines.engine import Work, WorkFailed
-from voxpool.scheduler.protocol.messages import JobResult
+from voxpool.scheduler.engines.engine import Batch, Work, WorkFailed
+from voxpool.scheduler.protocol.messages import JobResult, Partial
 from voxpool.scheduler.sdk.client import Client, Started
 from voxpool.scheduler.sdk.errors import (
     ClientClosed,
@@ -11,6 +11,7 @@ from voxpool.scheduler.sdk.errors import (
     RequestRefused,
     SchedulerUnreachable,
     SdkError,
+    SetupFailed,
     SubmitRejected,
     TokenRefused,
     UnknownJob,
@@ -22,17 +23,20 @@ from voxpool.scheduler.sdk.sync_client import SyncClient, SyncStarted
 from voxpool.scheduler.sdk.worker_node import Worker
 
 __all__ = [
+    "Batch",
     "Client",
     "ClientClosed",
     "Done",
     "HttpClient",
     "JobResult",
     "NameTaken",
+    "Partial",
     "ProtocolMismatch",
     "Refused",
     "RequestRefused",
     "SchedulerUnreachable",
     "SdkError",
+    "SetupFailed",
     "Started",
     "SubmitRejected",
     "SyncClient",

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Unpack
 
 from voxpool.scheduler.chance import fresh_random
-from voxpool.scheduler.protocol.messages import JobResult, Submit
+from voxpool.scheduler.protocol.messages import JobResult, Partial, Submit
 from voxpool.scheduler.sdk.errors import ClientClosed, SchedulerUnreachable
 from voxpool.scheduler.sdk.given import given_request_id, given_token, given_url
 from voxpool.scheduler.sdk.http import HttpClient
@@ -19,7 +19,8 @@ from voxpool.scheduler.sdk.many import Done, in_parallel
 from voxpool.scheduler.sdk.options import JobOptions
 from voxpool.scheduler.sdk.tracing import current_trace
 from voxpool.scheduler.sdk.wire.connection import PING_S, Door
-from voxpool.scheduler.sdk.wire.session import Request, Session
+from voxpool.scheduler.sdk.wire.request import Request
+from voxpool.scheduler.sdk.wire.session import Session
 
 
 def _ignore(result: JobResult) -> None:
@@ -113,10 +114,19 @@ class Client:
         return await self._result(await self._begin(audio, pair, request_id, options))
 
     async def start(
-        self, audio: bytes, pair: str, *, request_id: str | None = None, **options: Unpack[JobOptions]
+        self,
+        audio: bytes,
+        pair: str,
+        *,
+        request_id: str | None = None,
+        partials: bool = False,
+        **options: Unpack[JobOptions],
     ) -> Started:
-        """Submit a job and return as soon as the scheduler has accepted it. Takes and raises what `submit` does."""
-        request = await self._begin(audio, pair, request_id, options)
+        """Submit a job and return as soon as the scheduler has accepted it. Takes and raises what `submit` does.
+
+        With `partials` the worker may send what it knows before the job ends: `async for` over `Started.partials()`.
+        """
+        request = await self._begin(audio, pair, request_id, options, partials)
         try:
             await asyncio.shield(request.accepted)
         except asyncio.CancelledError:
@@ -151,11 +161,12 @@ class Client:
             self._runner = None
         self._session.end(ClientClosed("the client is closed"))
 
-    async def _begin(self, audio: bytes, pair: str, request_id: str | None, options: JobOptions) -> Request:
+    async def _begin(
+        self, audio: bytes, pair: str, request_id: str | None, options: JobOptions, partials: bool = False
+    ) -> Request:
         # `ack` is the session's business: given here, it is a TypeError when a caller has it among the options.
-        submit = Submit(
-            given_request_id(request_id, self._random), pair, audio, trace=current_trace(), ack=0, **options
-        )
+        name = given_request_id(request_id, self._random)
+        submit = Submit(name, pair, audio, trace=current_trace(), partials=partials, ack=0, **options)
         await self._room.acquire()
         try:
             request = await self._session.begin(submit, self._retry_s)
@@ -202,6 +213,14 @@ class Started:
     async def result(self) -> JobResult:
         """Wait for the result. Cancelling this call cancels the job. Raises what `Client.submit` raises."""
         return await self._client._result(self._request)
+
+    def partials(self) -> AsyncGenerator[Partial, None]:
+        """Yield what the worker knows so far, the newest each time, until the job has ended; `result` has the output.
+
+        Any of them may be missing, also the last one; one of a later attempt begins anew. Without `partials=True` at
+        `start`, or from a worker that sends none, there are none.
+        """
+        return self._request.partials()
 
     async def cancel(self) -> None:
         """Cancel the job unless it has ended; the state of its result shows which."""

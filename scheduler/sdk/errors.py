@@ -55,6 +55,12 @@ class ClientClosed(SdkError):
     reason = "client_closed"
 
 
+class SetupFailed(SdkError):
+    """The function that a worker calls before it registers has raised: mend what its text names."""
+
+    reason = "setup_failed"
+
+
 class Refused(SdkError):
     """The scheduler refuses this client or node; trying the same again won't help."""
 

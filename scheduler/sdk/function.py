@@ -10,52 +10,91 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import click
 
 from voxpool.leakgate.terminal import say
-from voxpool.scheduler.engines.engine import Work
+from voxpool.scheduler.engines.engine import Batch, Work
 from voxpool.scheduler.errors import ConfigError, VoxpoolError
 from voxpool.scheduler.sdk.errors import Refused
 from voxpool.scheduler.sdk.given import DEFAULT_URL, given_token
 from voxpool.scheduler.sdk.worker_node import Worker
 
+W = TypeVar("W")
 R = TypeVar("R")
 
 EXIT_FAILED = 1
 EXIT_WRONG_INPUT = 3
 
 
-def worker(
-    *, pairs: Sequence[str], slots: int = 1, drain_s: float = 60.0
-) -> Callable[[Callable[[Work], R]], WorkerApp[R]]:
-    """Make a function the work of a node that serves `pairs`, `slots` jobs at a time.
+class Decorator:
+    """`@worker(pairs=["zh:en"])` for a function that takes a Work, `@worker.batch(…)` for one that takes a list.
 
-    A plain function is called in threads, an `async` one on the loop. `drain_s` is how long its jobs may take to end
-    after SIGTERM. The function can still be called, for example by its tests.
+    A plain function is called in threads, a coroutine function on the loop. `setup` is called before the node
+    registers; when it raises, the node ends with that error and the exit code 1. `drain_s` is how long the jobs may
+    take to end after SIGTERM. The function can still be called, for example by its tests.
     """
 
-    def decorate(function: Callable[[Work], R]) -> WorkerApp[R]:
-        return WorkerApp(function, pairs, slots, drain_s)
+    def __call__(
+        self, *, pairs: Sequence[str], slots: int = 1, drain_s: float = 60.0, setup: Callable[[], Any] | None = None
+    ) -> Callable[[Callable[[Work], R]], WorkerApp[Work, R]]:
+        """Make a function the work of a node that serves `pairs`, `slots` jobs at a time."""
 
-    return decorate
+        def decorate(function: Callable[[Work], R]) -> WorkerApp[Work, R]:
+            return WorkerApp(function, function, pairs, slots, drain_s, setup)
+
+        return decorate
+
+    def batch(
+        self,
+        *,
+        pairs: Sequence[str],
+        max: int = 8,
+        gather_ms: float = 10.0,
+        drain_s: float = 60.0,
+        setup: Callable[[], Any] | None = None,
+    ) -> Callable[[Callable[[list[Work]], R]], WorkerApp[list[Work], R]]:
+        """Make a function the work of a node that serves `pairs`, `max` jobs of one pair in each call.
+
+        The function returns a list with one output for each job, or an exception in its place: see `Batch`. Raises
+        ConfigError for a `max` or `gather_ms` out of range.
+        """
+
+        def decorate(function: Callable[[list[Work]], R]) -> WorkerApp[list[Work], R]:
+            batch = Batch(function, max, gather_ms)
+            return WorkerApp(function, batch, pairs, batch.slots, drain_s, setup)
+
+        return decorate
 
 
-class WorkerApp(Generic[R]):
-    """A function and the node that it is the work of."""
+worker = Decorator()
 
-    is_worker_node = True
-    """The function alone, for `voxpool node --engine`."""
 
-    def __init__(self, function: Callable[[Work], R], pairs: Sequence[str], slots: int, drain_s: float) -> None:
+class WorkerApp(Generic[W, R]):
+    """A function and the node that it is the work of; `engine` is how the node calls it."""
+
+    is_worker_app = True
+    """The mark by which `Worker` and `voxpool node --engine` know it."""
+
+    def __init__(
+        self,
+        function: Callable[[W], R],
+        engine: Callable[[Work], R] | Batch,
+        pairs: Sequence[str],
+        slots: int,
+        drain_s: float,
+        setup: Callable[[], Any] | None = None,
+    ) -> None:
         self.function = function
+        self.engine = engine
+        self.setup = setup
         self.pairs = list(pairs)
         self.slots = slots
         self.drain_s = drain_s
         self.__doc__ = function.__doc__
 
-    def __call__(self, work: Work) -> R:
+    def __call__(self, work: W) -> R:
         """Call the function itself."""
         return self.function(work)
 
@@ -74,7 +113,8 @@ class WorkerApp(Generic[R]):
             url,
             node_id=node_id or default_name(),
             pairs=self.pairs,
-            work=self.function,
+            work=self.engine,
+            setup=self.setup,
             slots=slots or self.slots,
             token=token,
             ca_file=ca_file,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
-from voxpool.scheduler.protocol.messages import JobResult
+from voxpool.scheduler.protocol.messages import JobResult, Partial
 from voxpool.scheduler.sdk.client import Client, Started
 from voxpool.scheduler.sdk.errors import ClientClosed
 from voxpool.scheduler.sdk.many import Done
@@ -58,10 +58,16 @@ class SyncClient:
         return self._call(self._client.submit(audio, pair, request_id=request_id, **options))
 
     def start(
-        self, audio: bytes, pair: str, *, request_id: str | None = None, **options: Unpack[JobOptions]
+        self,
+        audio: bytes,
+        pair: str,
+        *,
+        request_id: str | None = None,
+        partials: bool = False,
+        **options: Unpack[JobOptions],
     ) -> SyncStarted:
         """Submit a job and return as soon as the scheduler has accepted it. See `Client.start`."""
-        started = self._call(self._client.start(audio, pair, request_id=request_id, **options))
+        started = self._call(self._client.start(audio, pair, request_id=request_id, partials=partials, **options))
         return SyncStarted(self, started)
 
     def map(
@@ -71,19 +77,7 @@ class SyncClient:
 
         `audios` is read in the client's thread: reading a file there is fine, working for seconds is not.
         """
-        results = self._client.map(audios, pair, at_most=at_most, **options)
-
-        async def following() -> Done | None:
-            return await anext(results, None)
-
-        async def stop() -> None:
-            await results.aclose()
-
-        try:
-            while (done := self._call(following())) is not None:
-                yield done
-        finally:
-            self._call(stop())
+        return self._each(self._client.map(audios, pair, at_most=at_most, **options))
 
     def why(self, job_id: str) -> Any:
         """Return why a job went to its node, or waits. See `Client.why`."""
@@ -100,6 +94,21 @@ class SyncClient:
         thread.join()
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+
+    def _each(self, source: AsyncGenerator[T, None]) -> Iterator[T]:
+        """Yield each of `source`, and close it when the loop over it is left."""
+
+        async def following() -> T | None:
+            return await anext(source, None)
+
+        async def stop() -> None:
+            await source.aclose()
+
+        try:
+            while (one := self._call(following())) is not None:
+                yield one
+        finally:
+            self._call(stop())
 
     def _call(self, call: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:
@@ -133,6 +142,10 @@ class SyncStarted:
     def result(self) -> JobResult:
         """Wait for the result."""
         return self._client._call(self._started.result())
+
+    def partials(self) -> Iterator[Partial]:
+        """Yield what the worker knows so far. See `Started.partials`."""
+        return self._client._each(self._started.partials())
 
     def cancel(self) -> None:
         """Cancel the job unless it has ended; the state of its result shows which."""

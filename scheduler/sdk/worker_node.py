@@ -1,48 +1,48 @@
 """A worker node: it gets at most as many jobs at a time as it has slots, runs the engine on each, and answers.
 
-The engine runs in threads (or on the loop, when it is a coroutine function). A broken connection is made again; results
-that were ready meanwhile are offered then.
+What calls the engine, for each job or for batches of them, is in work/. A broken connection is made again; results that
+became ready in that time are offered then.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-import inspect
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from voxpool.scheduler import __version__
 from voxpool.scheduler.chance import fresh_random
 from voxpool.scheduler.core.clock import Clock, SystemClock
-from voxpool.scheduler.core.jobs.error_text import cleaned, error_text, traceback_text
-from voxpool.scheduler.core.jobs.reasons import ENGINE_ERROR
-from voxpool.scheduler.engines import Engine, Work, WorkFailed
-from voxpool.scheduler.errors import BadInput, ConfigError
-from voxpool.scheduler.protocol.codec import check_output, to_node
+from voxpool.scheduler.core.jobs.error_text import error_text, traceback_text
+from voxpool.scheduler.engines import Batch, Engine, Work
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.protocol.codec import to_node
 from voxpool.scheduler.protocol.messages import (
     Assign,
     CancelAttempt,
     Drain,
     Error,
     Heartbeat,
+    NodePartial,
     NodeResult,
     Register,
     Registered,
     Reregister,
     ToNode,
-    WorkError,
 )
-from voxpool.scheduler.sdk.errors import PASSING, refusal
+from voxpool.scheduler.sdk.errors import PASSING, SetupFailed, refusal
 from voxpool.scheduler.sdk.given import given_token, given_url
 from voxpool.scheduler.sdk.tracing import current_trace, work_span
 from voxpool.scheduler.sdk.wire.backoff import Backoff
 from voxpool.scheduler.sdk.wire.connection import BROKEN, PING_S, Connection, Door
 from voxpool.scheduler.sdk.wire.trouble import trouble
+from voxpool.scheduler.sdk.work.batches import Batches
+from voxpool.scheduler.sdk.work.calls import Calls
+from voxpool.scheduler.sdk.work.outcome import outcome_of
+from voxpool.scheduler.sdk.work.partials import Partials, PartialsOfWork
 
 HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has sent its own time: a lost answer must not silence the node."""
@@ -64,7 +64,10 @@ class Worker:
     `work` gets a Work and returns the output. WorkFailed ends the job, or, with retryable=True, only the attempt. Any
     other exception ends the attempt with the reason `engine_error`: the job is tried again, on another node if there is
     one, until its attempts run out. The client gets type and message of the exception, at most 500 characters; its
-    traceback goes to `on_event` only.
+    traceback goes to `on_event` only. A Batch as `work` gets several jobs in one call; its `slots` are 2 x max then.
+    `setup` is called before the node registers, so that a node is in the fleet when its model is loaded; a plain one is
+    called in a thread, for a Batch in that of its calls. When it raises, `run` raises SetupFailed. `work` may also be
+    what `@worker` made; its setup counts when none is given.
 
     `drain_s` bounds how long `stop` waits for running work. `token` and `ca_file` (a PEM file; for wss) are those of
     the scheduler; without `url` and `token`, VOXPOOL_URL and VOXPOOL_TOKEN are used. `random` and `clock` are for
@@ -77,8 +80,9 @@ class Worker:
         *,
         node_id: str,
         pairs: Sequence[str],
-        work: Engine | AsyncEngine,
-        slots: int = 1,
+        work: Engine | AsyncEngine | Batch,
+        slots: int | None = None,
+        setup: Callable[[], Any] | None = None,
         token: str | None = None,
         ca_file: str | Path | None = None,
         drain_s: float = 60.0,
@@ -96,29 +100,32 @@ class Worker:
         self.node_id = node_id
         self.process_id = f"p-{self._random.getrandbits(64):016x}"
         self.pairs = list(pairs)
-        self.slots = slots
+        if getattr(work, "is_worker_app", False):  # its engine shows whether it is a batch, and async
+            setup, work = setup or work.setup, work.engine  # type: ignore[union-attr]
+        self.slots = slots or (work.slots if isinstance(work, Batch) else 1)
         self.done = 0
         """Attempts that were answered with an output or an error."""
-        self._work = work
-        self._is_async = inspect.iscoroutinefunction(work) or inspect.iscoroutinefunction(type(work).__call__)
+        self._calls = Batches(work, node_id) if isinstance(work, Batch) else Calls(work, self.slots, node_id)
+        self._setup = setup
         self._drain_s = drain_s
         self._on_event = on_event
-        self._engines: set[Attempt] = set()
-        """Attempts whose engine is at work in a thread; the threads enter and leave it."""
-        self._threads = ThreadPoolExecutor(slots, thread_name_prefix=node_id)
         self._running: dict[Attempt, tuple[Work, asyncio.Task[None]]] = {}
         self._cancelled: dict[Attempt, asyncio.Task[None]] = {}
         """Cancelled attempts whose engine has not returned yet: they still take a slot."""
         self._unsent: dict[Attempt, NodeResult] = {}
         self._output_bytes_max = OUTPUT_BYTES_MAX
+        self._partials = Partials(self._send_partial, on_event)
         self._connection: Connection[ToNode] | None = None
         self._beats: asyncio.Task[None] | None = None
         self._beats_every_s = 0.0
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until `stop` was called and all is done. Raises Refused when the scheduler refuses this node."""
-        serving = asyncio.create_task(self._stay_connected())
+        """Work until `stop` was called and all is done.
+
+        Raises Refused when the scheduler refuses this node, and SetupFailed.
+        """
+        serving = asyncio.create_task(self._serve())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -131,7 +138,8 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            await self._partials.close()
+            await self._calls.close()
         if not serving.cancelled():
             serving.result()
 
@@ -142,7 +150,7 @@ class Worker:
     @property
     def idle(self) -> bool:
         """Whether no engine is at work; one that ignores its cancellation may be, even after `run`."""
-        return not self._engines
+        return self._calls.idle
 
     async def _drain(self, serving: asyncio.Task[None]) -> None:
         """Send drain, wait for the running jobs, and deliver their results, over a new connection if necessary."""
@@ -165,6 +173,19 @@ class Worker:
             with contextlib.suppress(*BROKEN):
                 await self._connection.send(Drain(True))
                 await self._connection.round_trip()
+
+    async def _serve(self) -> None:
+        if self._setup is not None:
+            loop = asyncio.get_running_loop()
+            began_s = loop.time()
+            self._on_event("setting up")
+            try:
+                await self._calls.call(self._setup)
+            except Exception as error:
+                self._on_event(f"the setup raised {error_text(error)}\n{traceback_text(error)}")
+                raise SetupFailed(f"the setup raised {error_text(error)}") from error
+            self._on_event(f"set up in {loop.time() - began_s:.1f} s")
+        await self._stay_connected()
 
     async def _stay_connected(self) -> None:
         backoff = Backoff(self._random)
@@ -229,6 +250,7 @@ class Worker:
             elif isinstance(message, Registered):
                 backoff.reset()
                 self._output_bytes_max = message.output_bytes_max or OUTPUT_BYTES_MAX
+                self._partials.output_bytes_max = self._output_bytes_max
                 self._beat_every(connection, message.heartbeat_ms / 1000)
                 self._on_event(f"registered as {self.node_id} for {', '.join(self.pairs)}, {self.slots} slots")
                 if message.cut_off is not None:
@@ -262,6 +284,7 @@ class Worker:
             assign.deadline_ms,
             assign.session_id,
             trace=assign.trace,
+            send_partial=self._partials.of(*attempt) if assign.partials else None,
         )
         task = asyncio.create_task(self._do(attempt, work))
         self._running[attempt] = (work, task)
@@ -271,60 +294,22 @@ class Worker:
         if attempt in self._running:
             work, task = self._running.pop(attempt)
             self._cancelled[attempt] = task
+            _end_partials(work)
             work.cancelled.set()
-            if self._is_async:
+            if self._calls.ends_at_once(work):
                 task.cancel()
             task.add_done_callback(lambda _: self._cancelled.pop(attempt, None))
 
     async def _do(self, attempt: Attempt, work: Work) -> None:
         with work_span(work, self.node_id) as ended:
-            result = await self._outcome(attempt, work)
+            result = await outcome_of(work, self._calls, self._output_bytes_max, self._on_event)
             result.trace = current_trace() or work.trace
             ended(result.error)
+        _end_partials(work)
         if attempt in self._running:
             del self._running[attempt]
             self.done += 1
             await self._answer(attempt, result)
-
-    async def _outcome(self, attempt: Attempt, work: Work) -> NodeResult:
-        """Return the output of the engine for `work`."""
-        try:
-            if self._is_async:
-                output = await self._work(work)
-            else:
-                loop, run = asyncio.get_running_loop(), contextvars.copy_context().run
-                output = await loop.run_in_executor(self._threads, run, self._in_thread, work)
-            check_output(output, self._output_bytes_max)
-        except WorkFailed as failed:
-            return NodeResult(
-                *attempt, error=WorkError(cleaned(str(failed.reason)), failed.retryable, cleaned(str(failed.detail)))
-            )
-        except BadInput as error:
-            self._on_event(f"{work.job_id}: {error.reason}: {error.detail}")
-            return NodeResult(*attempt, error=WorkError(error.reason, detail=cleaned(error.detail)))
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            return self._raised(attempt, error)  # something that the work awaited was cancelled, not this attempt
-        except Exception as error:
-            return self._raised(attempt, error)
-        return NodeResult(*attempt, output)
-
-    def _raised(self, attempt: Attempt, error: BaseException) -> NodeResult:
-        """Return the answer for an attempt whose work raised `error`, and log its traceback here."""
-        detail = error_text(error)
-        self._on_event(f"{attempt[0]}: the work raised {detail}\n{traceback_text(error)}")
-        return NodeResult(*attempt, error=WorkError(ENGINE_ERROR, retryable=True, detail=detail))
-
-    def _in_thread(self, work: Work) -> Any:
-        self._engines.add((work.job_id, work.attempt))
-        try:
-            return self._work(work)
-        except StopIteration as error:
-            raise RuntimeError("the work raised StopIteration") from error  # a future can't carry it, and would hang
-        finally:
-            self._engines.discard((work.job_id, work.attempt))
 
     async def _answer(self, attempt: Attempt, result: NodeResult) -> None:
         """Send `result`, or keep it for the next connection."""
@@ -333,3 +318,14 @@ class Worker:
             with contextlib.suppress(*BROKEN):
                 await self._connection.send(result)
                 self._unsent.pop(attempt, None)
+
+    async def _send_partial(self, partial: NodePartial) -> None:
+        """Send `partial`; without a connection it is dropped."""
+        if self._connection is not None:
+            with contextlib.suppress(*BROKEN):
+                await self._connection.send(partial)
+
+
+def _end_partials(work: Work) -> None:
+    if isinstance(work.send_partial, PartialsOfWork):
+        work.send_partial.end()

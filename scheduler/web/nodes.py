@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
@@ -18,6 +19,7 @@ from voxpool.scheduler.protocol.messages import (
     Error,
     FromNode,
     Heartbeat,
+    NodePartial,
     NodeResult,
     Register,
     Registered,
@@ -171,6 +173,9 @@ class NodeConnection:
             self._desk.result(node, self._checked(message))
         elif isinstance(message, Heartbeat):
             self._desk.heartbeat(node, message)
+        elif isinstance(message, NodePartial):
+            if self._desk.wants(node, message) and self._wrong_with(message.job_id, message.output) is None:
+                self._desk.partial(node, message)
         elif isinstance(message, Register):
             return False
         else:
@@ -179,14 +184,20 @@ class NodeConnection:
 
     def _checked(self, result: NodeResult) -> NodeResult:
         """Return `result`, or an error in its place when its output can't be passed on."""
-        if result.error is None and not result.busy:
-            try:
-                codec.check_output(result.output, self._door.settings.output_bytes_max)
-            except BadInput as error:
-                self._door.log(Event.BAD_MESSAGE, peer=self._socket.peer, job_id=result.job_id, reason=error.reason)
-                self.send(Error(error.reason, error.detail))
-                return NodeResult(result.job_id, result.attempt, error=WorkError(error.reason, detail=error.detail))
-        return result
+        wrong = None if result.error or result.busy else self._wrong_with(result.job_id, result.output)
+        if wrong is None:
+            return result
+        return NodeResult(result.job_id, result.attempt, error=WorkError(wrong.reason, detail=wrong.detail))
+
+    def _wrong_with(self, job_id: str, output: Any) -> BadInput | None:
+        """Return why `output` can't be passed on, and report it to the node; None when it can."""
+        try:
+            codec.check_output(output, self._door.settings.output_bytes_max)
+        except BadInput as error:
+            self._door.log(Event.BAD_MESSAGE, peer=self._socket.peer, job_id=job_id, reason=error.reason)
+            self.send(Error(error.reason, error.detail))
+            return error
+        return None
 
     def _refuse(self, error: BadInput) -> None:
         """Send the error and close: a node that violates the protocol gets no jobs."""

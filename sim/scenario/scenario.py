@@ -13,7 +13,7 @@ import msgspec
 from voxpool.scheduler import config_sources
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.errors import ConfigError
-from voxpool.scheduler.protocol.messages import Pair, Slots
+from voxpool.scheduler.protocol.field_types import Pair, Slots
 from voxpool.scheduler.small_file import read_toml
 from voxpool.sim.chance.distributions import Distribution, Even, load_file
 from voxpool.sim.scenario.errors import check_keys, check_numbers, explain

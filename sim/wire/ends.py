@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
+from voxpool.scheduler.core.seams import ResultSink
 from voxpool.scheduler.protocol.messages import Assign
 from voxpool.sim.observing.watch import Hub, Watcher
 from voxpool.sim.world.clients import Request
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import simpy
 
 
-class Requests:
+class Requests(ResultSink):
     """The requests whose clients wait, by request id, and those with a job that goes on, by job id."""
 
     def __init__(self, env: simpy.Environment, hub: Hub) -> None:

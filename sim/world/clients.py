@@ -12,6 +12,7 @@ import msgspec
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import EQUAL, Job, Share
 from voxpool.scheduler.core.jobs.reasons import SESSION_GONE
+from voxpool.scheduler.core.seams import ResultSink
 from voxpool.scheduler.errors import Rejected
 from voxpool.sim.chance.distributions import Draw
 from voxpool.sim.observing.watch import Hub
@@ -93,7 +94,7 @@ class Audio:
         return audio
 
 
-class Clients:
+class Clients(ResultSink):
     """All clients, and the scheduler's result sink. `open` holds the requests whose clients wait, by request id;
     `by_job` those whose job has not ended.
     """

@@ -12,7 +12,7 @@ from collections import Counter
 
 from tests.e2e.open_load import ComeAgain, OpenLoad, main, node_of
 from tests.e2e.processes import Scheduler
-from voxpool.scheduler.protocol.messages import Times
+from voxpool.scheduler.protocol.field_types import Times
 
 SLOTS = 10
 SERVICE_S = 0.5

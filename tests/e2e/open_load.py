@@ -24,7 +24,8 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.e2e.processes import TONE, Process, Scheduler, connected, until
 from voxpool.scheduler.protocol.codec import encode, to_client
-from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Times, Welcome
+from voxpool.scheduler.protocol.field_types import Times
+from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
 
 PAIR = "en:en"
 SOCKETS = 5

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from tests.e2e.open_load import ComeAgain, OpenLoad, main, node_of
 from tests.e2e.processes import Scheduler, until
-from voxpool.scheduler.protocol.messages import Times
+from voxpool.scheduler.protocol.field_types import Times
 
 OVERLOAD = 3.0
 GROWTH_BYTES_MAX = 512 * 1024

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command_line import one_line, voxpool_here
+from tests.e2e.command_line import one_line, voxpool, voxpool_here
 from tests.e2e.processes import TONE, Process, Scheduler, wait_until
 from voxpool.scheduler.sdk.http import HttpClient
 
@@ -24,6 +24,21 @@ async def slow(work):
 @worker(pairs=["a:b"])
 async def decorated(work):
     return {"decorated": work.pair}
+
+def load():
+    global model
+    model = "loaded"
+
+@worker.batch(pairs=["a:b"], max=4, setup=load)
+def batch(works):
+    return [{"batch": model} for work in works]
+
+def lack():
+    raise RuntimeError("no GPU")
+
+@worker(pairs=["a:b"], setup=lack)
+def lacking(work):
+    return None
 
 class Model:
     made = 0
@@ -64,6 +79,7 @@ def test_custom_functions_do_the_work(scheduler: Scheduler, pair: str, place: Pa
         "my_engines:plain": {"plain": len(TONE)},
         "my_engines:slow": {"async": ""},
         "my_engines:decorated": {"decorated": ""},
+        "my_engines:batch": {"batch": "loaded"},
         "my_engines:Model": {"made": 1},
         "models.whisper:transcribe": "a text",
     }
@@ -85,6 +101,14 @@ def test_custom_functions_do_the_work(scheduler: Scheduler, pair: str, place: Pa
     finally:
         for node in nodes:
             assert node.stop() == 0
+
+
+def test_a_setup_that_fails_ends_the_node(place: Path) -> None:
+    """Before a connection is tried."""
+    words = ("node", "--url", "http://127.0.0.1:1", "--id", "n", "--pairs", "a:b", "--engine", "my_engines:lacking")
+    ended = voxpool(*words)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].endswith("the setup raised RuntimeError: no GPU"), ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.unit.played_scheduler import PlayedConnection
-from voxpool.scheduler.protocol.messages import JobResult, Submit, Times
+from voxpool.scheduler.protocol.field_types import Times
+from voxpool.scheduler.protocol.messages import JobResult, Submit
 from voxpool.scheduler.sdk import Client
 
 PAIR = "zh:en"

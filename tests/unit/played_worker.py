@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.unit.played_scheduler import PlayedConnection, settle
 from voxpool.scheduler.protocol.messages import Assign, NodeResult
-from voxpool.scheduler.sdk import Work, Worker
+from voxpool.scheduler.sdk import Batch, Work, Worker
 
 FIRST, SECOND = ("j1", 1), ("j2", 1)
 
@@ -43,17 +43,18 @@ class Engine:
 
 @asynccontextmanager
 async def working(
-    engine: Callable[[Work], Any],
-    slots: int = 2,
+    engine: Callable[[Work], Any] | Batch,
+    slots: int | None = 2,
     events: list[str] | None = None,
     drain_s: float = 60.0,
+    pairs: Sequence[str] = ("zh:en",),
     **options: Any,
 ) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
     """A running worker, and its task."""
     worker = Worker(
         "ws://127.0.0.1:1",
         node_id="n",
-        pairs=["zh:en"],
+        pairs=pairs,
         slots=slots,
         work=engine,
         drain_s=drain_s,

@@ -45,7 +45,7 @@ class Link:
         return [(message.job_id, message.attempt) for message in self.sent if isinstance(message, Assign)]
 
 
-class Sink:
+class Sink(ResultSink):
     """Records the jobs that ended."""
 
     def __init__(self) -> None:

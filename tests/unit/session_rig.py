@@ -39,6 +39,8 @@ class Socket:
         self.cut_off = ""
         self.peer_said_goodbye = False
         self.send_buffer_bytes_max = 0
+        self.unsent = 0
+        """Bytes that wait to be sent."""
         self.binary = True
         self.got: list[Any] = []
         """Messages that the client has received."""
@@ -87,6 +89,10 @@ class Socket:
         return next(one.job_id for one in reversed(self.of_kind(Accepted)) if one.request_id == name)
 
     # ---- called by the endpoint
+
+    @property
+    def unsent_bytes(self) -> int:
+        return self.unsent
 
     def send_frame(self, data: bytes, binary: bool) -> None:
         assert binary == self.binary

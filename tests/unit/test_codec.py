@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from voxpool.scheduler.errors import BadInput
 from voxpool.scheduler.protocol import codec
+from voxpool.scheduler.protocol.field_types import Times
 from voxpool.scheduler.protocol.messages import (
     Assign,
     Heartbeat,
@@ -18,7 +19,6 @@ from voxpool.scheduler.protocol.messages import (
     NodeResult,
     Register,
     Submit,
-    Times,
     WorkError,
 )
 

@@ -8,10 +8,10 @@ import pytest
 
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.web.sessions.results import Results
+from voxpool.scheduler.web.sessions.results import Results, Watcher
 
 
-class Client:
+class Client(Watcher):
     """Records its notifications."""
 
     def __init__(self) -> None:

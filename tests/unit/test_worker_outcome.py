@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from voxpool.scheduler.protocol.messages import NodeResult, WorkError
-from voxpool.scheduler.sdk import Work, Worker, WorkFailed
+from voxpool.scheduler.sdk import Work, WorkFailed
+from voxpool.scheduler.sdk.work.calls import Calls
+from voxpool.scheduler.sdk.work.outcome import outcome_of
+from voxpool.scheduler.sdk.worker_node import OUTPUT_BYTES_MAX
 
 ATTEMPT = ("j1", 1)
 
@@ -17,12 +20,12 @@ ATTEMPT = ("j1", 1)
 async def outcome(work: Callable[[Work], Any]) -> tuple[NodeResult, list[str]]:
     """Return the answer of a worker for one attempt, and its events."""
     events: list[str] = []
-    worker = Worker("ws://127.0.0.1:1", node_id="n", pairs=["zh:en"], work=work, on_event=events.append)
+    calls = Calls(work, 1, "n")
     try:
         async with asyncio.timeout(10):
-            return await worker._outcome(ATTEMPT, Work(*ATTEMPT, "zh:en", b"")), events
+            return await outcome_of(Work(*ATTEMPT, "zh:en", b""), calls, OUTPUT_BYTES_MAX, events.append), events
     finally:
-        worker._threads.shutdown()
+        await calls.close()
 
 
 def raising(error: BaseException) -> Callable[[Work], Any]:

@@ -51,7 +51,9 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
 @reach_options
 @click.option("--id", "node_id", required=True, help="The node's name; no two connected nodes may share one.")
 @click.option("--pairs", required=True, help="Language pairs, such as zh:en,en:zh.")
-@click.option("--slots", type=click.IntRange(1, 1000), default=1, show_default=True, help="Jobs at a time.")
+@click.option(
+    "--slots", type=click.IntRange(1, 1000), help="Jobs at a time.  [default: 1; for @worker.batch 2 x its max]"
+)
 @click.option(
     "--engine",
     default="measure",
@@ -62,7 +64,7 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
 )
 @click.option("--drain-s", type=click.FloatRange(0), default=60.0, show_default=True, help="Time to finish at the end.")
 @log_option
-def node(reach: Reach, node_id: str, pairs: str, slots: int, engine: str, drain_s: float, log_level: str) -> int:
+def node(reach: Reach, node_id: str, pairs: str, slots: int | None, engine: str, drain_s: float, log_level: str) -> int:
     """Run a worker node until SIGTERM or Ctrl-C; then it finishes its jobs."""
     import uvloop
 

@@ -13,7 +13,7 @@ import msgspec
 from voxpool.scheduler.config import PRIORITY, Settings, ms
 from voxpool.scheduler.core.jobs.reasons import SESSION_GONE, end_is_retryable
 from voxpool.scheduler.errors import IllegalTransition
-from voxpool.scheduler.protocol.messages import Times
+from voxpool.scheduler.protocol.field_types import Times
 
 NEW = "new"
 WAITING = "waiting"

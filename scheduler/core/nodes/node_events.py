@@ -20,6 +20,7 @@ from voxpool.scheduler.protocol.messages import (
     CancelAttempt,
     Error,
     Heartbeat,
+    NodePartial,
     NodeResult,
     Register,
     Reregister,
@@ -122,6 +123,15 @@ class NodeEvents:
         else:
             node.failures_in_a_row = 0
             self._dispatcher.end(job, COMPLETED, output=result.output)
+
+    def wants(self, node: Node, partial: NodePartial) -> bool:
+        """Return whether a client wants this partial result: it is of an attempt that `node` has."""
+        job = node.reservations.get(partial.job_id)
+        return job is not None and job.attempt == partial.attempt and self._dispatcher.wants_partials(job)
+
+    def partial(self, node: Node, partial: NodePartial) -> None:
+        """Pass on a partial result that a client wants. It renews no lease."""
+        self._dispatcher.partial(node.reservations[partial.job_id], partial)
 
     def drain(self, node: Node, on: bool) -> None:
         """Give `node` no new jobs, or give it jobs again; what it has it keeps."""

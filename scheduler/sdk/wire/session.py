@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
 from voxpool.scheduler.core.jobs.reasons import STOPPING
@@ -24,6 +23,7 @@ from voxpool.scheduler.protocol.messages import (
     Error,
     Hello,
     JobResult,
+    Partial,
     RejectedSubmit,
     Submit,
     ToClient,
@@ -33,29 +33,11 @@ from voxpool.scheduler.sdk.errors import PASSING, Refused, SchedulerUnreachable,
 from voxpool.scheduler.sdk.wire.acknowledgements import Acknowledgements
 from voxpool.scheduler.sdk.wire.backoff import LONGEST_S, Backoff
 from voxpool.scheduler.sdk.wire.connection import BROKEN, OPEN_TIMEOUT_S, Connection, Door
+from voxpool.scheduler.sdk.wire.request import Request
 
 REJECTED_PAUSE_MS_MAX = 30_000
 TRIES_A_GRACE = 4
 """Connections that are tried, at least, while the scheduler keeps the session."""
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """A submit in flight: its job id when the scheduler has accepted it, then its result."""
-
-    submit: Submit
-    retry_until_s: float
-    """Until when it is submitted again after a rejection, in seconds of the loop."""
-    accepted: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    result: asyncio.Future[JobResult] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    job_id: str = ""
-    sent: bool = False
-    sent_over: Connection[ToClient] | None = None
-    """The last connection over which it was submitted."""
-    unwanted: bool = False
-    """It is to be cancelled as soon as its job id is known."""
-    again: asyncio.TimerHandle | None = None
-    """When it was rejected: the time of the next try."""
 
 
 class Session:
@@ -244,6 +226,8 @@ class Session:
             message = await connection.receive()
             if isinstance(message, JobResult):
                 self._result(message)
+            elif isinstance(message, Partial):
+                self._partial(message)
             elif isinstance(message, RejectedSubmit):
                 self._rejected(message)
             elif isinstance(message, Accepted):
@@ -270,6 +254,14 @@ class Session:
             self._has_job(request, result.job_id)
             request.result.set_result(result)
         self._acks.was_handled(result.number)
+
+    def _partial(self, partial: Partial) -> None:
+        """Keep it as the newest one; those before it are dropped if nobody has looked at them."""
+        request = self._requests.get(partial.request_id)
+        if request is not None and request.job_id == partial.job_id:
+            request.partial = partial
+            news, request.news = request.news, asyncio.get_running_loop().create_future()
+            news.set_result(None)
 
     def _has_job(self, request: Request, job_id: str) -> None:
         request.job_id = job_id  # after a restart of the scheduler it is another one

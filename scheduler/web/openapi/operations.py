@@ -12,7 +12,7 @@ from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
 from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY, PRIORITY_MAX, Settings, ms
 from voxpool.scheduler.core.jobs.reasons import SUBMIT_REFUSALS
 from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView, WaitingView
-from voxpool.scheduler.protocol.messages import TIMEOUT_MS_MAX
+from voxpool.scheduler.protocol.field_types import TIMEOUT_MS_MAX
 from voxpool.scheduler.telemetry.checkup import Checkup
 from voxpool.scheduler.web import assets
 from voxpool.scheduler.web.fleet_views import PAGE_MAX as NODES_PAGE_MAX

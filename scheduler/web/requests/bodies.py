@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY_MAX
 from voxpool.scheduler.errors import BadInput, Rejected
 from voxpool.scheduler.protocol.codec import check_audio
-from voxpool.scheduler.protocol.messages import TIMEOUT_MS_MAX, Name, Pair
+from voxpool.scheduler.protocol.field_types import TIMEOUT_MS_MAX, Name, Pair
 from voxpool.scheduler.sentences import NAME_FORM, PAIR_FORM, wrong
 from voxpool.scheduler.web.requests.multipart import Form
 from voxpool.scheduler.web.requests.query import SECONDS_MAX, UNKNOWN, seconds_of, truth_of, whole_number_of

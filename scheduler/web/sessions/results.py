@@ -15,21 +15,31 @@ from collections.abc import Iterator
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.seams import ResultSink
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.in_order import InOrder
+from voxpool.scheduler.protocol.messages import NodePartial
 
 R = TypeVar("R")
 
 
 class Watcher(Protocol):
-    """Waits for the end of jobs."""
+    """Waits for the end of jobs, and takes partial results if it wants them."""
 
     def job_ended(self, job: Job) -> None:
         """`job` has ended; must not block and must not raise."""
         ...
 
+    def wants_partials(self, job_id: str) -> bool:
+        """Return whether it wants partial results of that job."""
+        return False
 
-class Results:
+    def partial(self, job: Job, partial: NodePartial) -> None:
+        """Take a partial result that it wants; must not block and must not raise."""
+        return None
+
+
+class Results(ResultSink):
     """The dispatcher's ResultSink. At most `result_waiters_max` (watcher, job) entries."""
 
     def __init__(self, result_waiters_max: int, retry_after_ms: int) -> None:
@@ -78,6 +88,16 @@ class Results:
             for watcher in watchers:
                 watcher.job_ended(job)
 
+    def wants_partials(self, job: Job) -> bool:
+        """Return whether a watcher of `job` wants partial results."""
+        return any(watcher.wants_partials(job.job_id) for watcher in self._watchers.get(job.job_id, ()))
+
+    def partial(self, job: Job, partial: NodePartial) -> None:
+        """Pass a partial result to the watchers that want it."""
+        for watcher in self._watchers.get(job.job_id, ()):
+            if watcher.wants_partials(job.job_id):
+                watcher.partial(job, partial)
+
     async def wait(self, job: Job, seconds: float, gone: asyncio.Future[None]) -> None:
         """Return when `job` has ended, after `seconds`, when the client is `gone`, or at `release`. Raises Rejected."""
         if job.ended or seconds <= 0:
@@ -101,7 +121,7 @@ class Results:
                     watcher.wake()
 
 
-class _Waiter:
+class _Waiter(Watcher):
     """One HTTP request that waits."""
 
     def __init__(self) -> None:

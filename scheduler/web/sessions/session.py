@@ -24,6 +24,8 @@ from voxpool.scheduler.protocol.messages import (
     FromClient,
     Hello,
     JobResult,
+    NodePartial,
+    Partial,
     RejectedSubmit,
     Submit,
 )
@@ -31,7 +33,7 @@ from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
-from voxpool.scheduler.web.sessions.results import Numbered, Outbox
+from voxpool.scheduler.web.sessions.results import Numbered, Outbox, Watcher
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 
 if TYPE_CHECKING:
@@ -39,11 +41,15 @@ if TYPE_CHECKING:
 
 CATCH_UP_BYTES = 4 * 1024**2
 """Results that are sent again are sent in parts of this size; the next part follows when this one is acknowledged."""
+PARTIALS_BYTES_MAX = 256 * 1024
+"""A partial result is dropped while more than this waits to be sent to its client; a later one replaces it."""
+PARTIALS_SHARE = 0.5
+"""The share of the send buffer that partial results may fill: the rest is for results."""
 BAD_MESSAGES_MAX = 20
 """Messages that can't be used before a connection is closed."""
 
 
-class Session:
+class Session(Watcher):
     """The state of one client. `attach` and `detach` follow its connections; `release` is the end."""
 
     def __init__(self, door: SessionDoor, session_id: str, caller: Caller, generation: str) -> None:
@@ -61,6 +67,8 @@ class Session:
         """Number and job id of results that follow when the client has acknowledged `_sent`; mostly there are none."""
         self._sent = 0
         self._gap_timer: asyncio.TimerHandle | None = None
+        self._partials: set[str] = set()
+        """Ids of unfinished jobs of which the client wants partial results."""
 
     @property
     def unfinished(self) -> int:
@@ -135,6 +143,8 @@ class Session:
             self.reject(submit.request_id, rejected)
             return
         self.send(Accepted(submit.request_id, job.job_id))
+        if submit.partials and not job.ended:
+            self._partials.add(job.job_id)
         if self._outbox.expect(job.job_id, job.session_key == self.key):
             door.results.watch(job, self)
 
@@ -161,8 +171,20 @@ class Session:
 
     def job_ended(self, job: Job) -> None:
         """A job that this client waits for has ended."""
+        self._partials.discard(job.job_id)
         self._give(self._outbox.ended(job.job_id, job, _now_ms()))
         self._watch_gap()
+
+    def wants_partials(self, job_id: str) -> bool:
+        """Return whether the client has asked for partial results of that job."""
+        return job_id in self._partials
+
+    def partial(self, job: Job, partial: NodePartial) -> None:
+        """Send what a worker knows so far; without a connection, or behind a full buffer, it is dropped."""
+        if self.connection is not None:
+            self.connection.send_partial(
+                Partial(job.request_id, job.job_id, partial.attempt, partial.n, partial.output)
+            )
 
     # ---- results
 
@@ -248,6 +270,15 @@ class SessionConnection:
         frame = codec.encode(message, self._binary)
         self.socket.send_frame(frame, self._binary)
         return len(frame)
+
+    def send_partial(self, partial: Partial) -> None:
+        """Send `partial` unless the client is behind: partial results never cut off a client."""
+        unsent = self.socket.unsent_bytes
+        if unsent > PARTIALS_BYTES_MAX:
+            return
+        frame = codec.encode(partial, self._binary)
+        if unsent + len(frame) <= PARTIALS_SHARE * self.socket.send_buffer_bytes_max:
+            self.socket.send_frame(frame, self._binary)
 
     def on_frame(self, data: bytes, binary: bool) -> bool:
         """Take one message; those of a connection that was replaced are dropped."""

@@ -26,6 +26,10 @@ class FrameSocket(Protocol):
     """Why the connection was cut off, if it was."""
 
     @property
+    def unsent_bytes(self) -> int:
+        """Bytes that wait to be sent."""
+
+    @property
     def peer(self) -> str:
         """The other end's address, for log lines."""
 

@@ -57,6 +57,11 @@ class PeerSocket(FramesInTurns):
     def send_buffer_bytes_max(self, bytes_max: int) -> None:
         self.transport.send_buffer_bytes_max = bytes_max
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that wait to be sent."""
+        return self.transport.get_write_buffer_size()
+
     # ---- for the application
 
     def send_frame(self, data: bytes, binary: bool) -> None:

@@ -51,6 +51,11 @@ class PlainSocket:
         """Return the next frame, or None at the end."""
         return await self._frames.get()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """0: its peer takes all."""
+        return 0
+
     def now_known(self) -> None:
         """Do nothing: the size of frames is not limited here."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.core.seams import Observer, ResultSink
 from voxpool.scheduler.protocol.messages import Assign
 
 
@@ -71,7 +71,7 @@ class Observed(Observer):
                 self.broke("a result of an old attempt changes nothing", f"{self.name(job.job_id)}|{attempt} counted")
 
 
-class Sink:
+class Sink(ResultSink):
     """The scheduler's result sink: the clients."""
 
     def __init__(self, observed: Observed) -> None:
