@@ -113,7 +113,12 @@ async def test_a_work_in_a_thread_may_send_as_often_as_it_likes() -> None:
     partials.output_bytes_max = 1000
     handle = partials.of("j1", 1)
     work = Work(*FIRST, PAIR, b"", send_partial=handle)
-    thread = threading.Thread(target=lambda: [work.partial(number) for number in range(10_000)])
+
+    def speak() -> None:
+        for number in range(10_000):
+            work.partial(number)
+
+    thread = threading.Thread(target=speak)
     thread.start()
     thread.join()  # the loop has not turned
     await asyncio.wait_for(gate.wait(), 10)
