@@ -24,6 +24,8 @@ from mutation.trial import TESTS, BaselineFailed, Outcome, Trial, files_for
 ROOT = Path(__file__).resolve().parent.parent
 _KEPT = click.Path(path_type=Path, resolve_path=True)
 REPORT = ROOT / "docs" / "reports" / "mutation.md"
+EARLIER = "\n## Earlier runs\n"
+"""The heading of the last part of the report, which is written by hand and kept."""
 
 
 @click.command(context_settings={"show_default": True})
@@ -71,7 +73,7 @@ def main(
         click.echo(f"{killed} of {len(tried)} killed")
         if not only:
             figures = Sample(len(pool), len(drawn), seed, budget_s, len(trial.tests), time.monotonic() - started)
-            report.write_text(render(figures, tried), encoding="utf-8")
+            report.write_text(render(figures, tried) + earlier_runs(report), encoding="utf-8")
         code = 0 if killed >= KILLED_MIN * len(tried) else 1
 
     with tempfile.TemporaryDirectory(prefix="voxpool-mutants-") as folder:
@@ -82,6 +84,12 @@ def main(
         tests = files_for(drawn, baseline) if only and baseline and baseline.exists() else TESTS
         in_session(sandbox.root, sandbox.environment, tests, Path(folder) / "tests.log", work)
     sys.exit(code)
+
+
+def earlier_runs(report: Path) -> str:
+    """Return what a person wrote at the end of the report that is replaced."""
+    _, heading, text = report.read_text(encoding="utf-8").partition(EARLIER) if report.exists() else ("", "", "")
+    return heading + text
 
 
 def _tried(trial: Trial, mutant: Mutant, known: Outcomes) -> Outcome:
