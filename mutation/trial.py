@@ -30,6 +30,7 @@ FILES = {
         "worker_outcome",
     ),
     "tests/contract": ("embedded_store", "redis_store"),
+    "tests/contract/jobs": ("jobs_on_all_stores",),
     "tests/sim": (
         *("an_allocation_that_crosses_a_rest", "checkers_bite", "content", "faults_of_links", "faults_of_nodes"),
         *("faults_of_the_scheduler", "faults_of_the_store", "limits", "retries", "stores", "why", "world"),
@@ -87,7 +88,7 @@ class Trial:
         self._session = session
         self._budget_s = budget_s
         self._kills: Counter[str] = Counter()
-        self._scripts = _scripts_with(sandbox.root)
+        self._scripts = scripts_with(sandbox.root)
         started = time.monotonic()
         if not baseline.exists():
             self._run_baseline(baseline)
@@ -208,10 +209,11 @@ def files_for(mutants: Iterable[Mutant], baseline: Path) -> list[str]:
     return list(dict.fromkeys(test.name.partition("::")[0] for test in reaching))
 
 
-def _scripts_with(root: Path) -> dict[str, frozenset[str]]:
-    """Return file of lua/ (without its ending) -> the scripts that include it."""
+def scripts_with(root: Path) -> dict[str, frozenset[str]]:
+    """Return file below lua/ (without its ending) -> the scripts that include it."""
     parts: dict[str, set[str]] = {}
-    for path in sorted((root / LUA_FOLDER).glob("[!_]*.lua")):
+    for path in sorted((root / LUA_FOLDER).rglob("[!_]*.lua")):
+        folder = path.parent.relative_to(root / LUA_FOLDER)
         for name in (path.stem, *_INCLUDE.findall(path.read_text(encoding="utf-8"))):
-            parts.setdefault(name, set()).add(path.stem)
+            parts.setdefault(str(folder / name), set()).add(path.stem)
     return {name: frozenset(scripts) for name, scripts in parts.items()}

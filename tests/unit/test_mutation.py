@@ -13,6 +13,7 @@ from mutation.draw import candidates, draw
 from mutation.lua_tokens import tokens
 from mutation.mutant import LUA_FOLDER, changed_lines, files_in_scope
 from mutation.survivors import read_reasons
+from mutation.trial import scripts_with
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -105,6 +106,14 @@ def test_the_scope_has_the_deciding_code() -> None:
     files = files_in_scope(ROOT)
     assert len(files) == len(set(files)) > 60
     assert {"scheduler/core/dispatcher.py", "scheduler/sdk/wire/session.py", "lua/select_node.lua"} <= set(files)
+
+
+def test_each_file_below_lua_leads_to_the_scripts_that_run_it() -> None:
+    """A file without one is tried with no test."""
+    files = [path for path in files_in_scope(ROOT) if path.endswith(".lua")]
+    scripts = scripts_with(ROOT)
+    assert sorted(scripts) == sorted(path.removeprefix(f"{LUA_FOLDER}/").removesuffix(".lua") for path in files)
+    assert scripts["jobs/_partition"] >= {"submit", "take"} and scripts["drain_node"] == {"drain_node"}
 
 
 def test_each_bug_by_hand_is_noticed_by_its_test() -> None:
