@@ -46,10 +46,9 @@ def main(quick: bool, only: tuple[str, ...], render_only: bool, seed: int) -> No
         for name in only or ALL:
             click.echo(f"{name} …", err=True)
             found = _found(name, Options(seed=seed, quick=quick))
-            if found.rows:
-                findings, questions = merged(findings, found.rows), merged_questions(questions, found.question)
-                write_pictures(found.drawn, found.question["experiment"], PAGES)
-                write(findings, questions)
+            findings, questions = merged(findings, found.rows), merged_questions(questions, found.question)
+            write_pictures(found.drawn, found.question["experiment"], PAGES)
+            write(findings, questions, FINDINGS)
     write_pages(questions, PAGES)
     PAGE.write_text(
         put_into(PAGE.read_text(encoding="utf-8"), render(findings, questions)),
@@ -59,7 +58,7 @@ def main(quick: bool, only: tuple[str, ...], render_only: bool, seed: int) -> No
         click.echo(line)
 
 
-def write(findings: list[Mapping[str, Any]], questions: list[Mapping[str, Any]], file: Path = FINDINGS) -> None:
+def write(findings: list[Mapping[str, Any]], questions: list[Mapping[str, Any]], file: Path) -> None:
     """Write the JSON that the table and the pages are made from."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(

@@ -123,6 +123,9 @@ ROWS: Mapping[str, Row] = {
         "all that may be left out is given",
         EVIDENCE,
     ),
+    "locust -f loadtest/ --headless -u 20 -r 20 --scenario share --with-scheduler --serve-flags='--order fair'": Row(
+        "", f"{MINUTES}; tests/load/test_share.py"
+    ),
     "voxpool-load pools": Row("", f"{MINUTES}; tests/load/test_big_pools.py"),
     "locust -f loadtest/ --headless --shape steps --steps 8 --step-s 15 -u 1600 -r 200 --rate-per-user 2 --nodes 100"
     ' --slots 8 --processes 2 --with-scheduler --serve-flags "--retention-s 15 --cleanup-interval-s 3"': Row(

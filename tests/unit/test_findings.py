@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from findings import __main__ as command
 from findings.__main__ import FINDINGS, PAGE, PAGES
 from findings.explored import finding_of
-from findings.pages import merged_questions, question_of, render_page, write_pictures
+from findings.pages import Found, merged_questions, question_of, render_page, write_pictures
 from findings.rows import CATALOGUE, merged, rows_of
 from findings.table import BEGIN, END, put_into, render, taken_from
 from voxpool.sim.experiments.catalogue import BY_NAME
@@ -100,6 +102,26 @@ def test_a_page_has_the_question_the_pictures_and_the_figures_of_each_defect(tmp
     places = [page.index(part) for part in parts]
     assert places == sorted(places)
     assert merged_questions([question], question | {"seed": 4}) == [question | {"seed": 4}]
+
+
+def test_an_experiment_without_a_defect_of_the_table_has_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line("size", "wait of the others", "s", 60.0, 0.5, "<= 1")
+    content = Report("leak", "Who waits?", 3, Options().shown(), [line], variants={"without": {}, "with": {}}).as_dict()
+    found = Found(rows_of(content, ABOUT), question_of(content, ABOUT, [PICTURE]), [PICTURE])
+    assert found.rows == []
+    page = tmp_path / "findings.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    monkeypatch.setattr(command, "_found", lambda name, options: found)
+    for name, place in (("FINDINGS", tmp_path / "findings.json"), ("PAGE", page), ("PAGES", tmp_path / "pages")):
+        monkeypatch.setattr(command, name, place)
+
+    done = CliRunner().invoke(command.main, ["--only", "share"])
+
+    assert done.exit_code == 0, done.output
+    assert "| wait of the others | 60 s | 0.5 s | <= 1 | holds |" in (tmp_path / "pages" / "leak.md").read_text()
+    assert (tmp_path / "pages" / "leak-jobs.svg").exists()
 
 
 def test_a_figure_that_never_ends_shows_the_defect() -> None:

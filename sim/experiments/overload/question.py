@@ -34,7 +34,8 @@ from voxpool.sim.experiments.overload.short_timeouts import (
 from voxpool.sim.experiments.overload.without.accepts_all import AcceptsAll
 from voxpool.sim.experiments.processes import Part, Tell, run_parts
 from voxpool.sim.planted.bugs import replaced
-from voxpool.sim.report.report import WITH, WITHOUT, Line, Report
+from voxpool.sim.report.pictures import Bar, bars
+from voxpool.sim.report.report import WITH, WITHOUT, Line, Picture, Report
 from voxpool.sim.report.theory import bounded_queue
 from voxpool.sim.scenario.scenario import Nodes, Scenario, Traffic
 from voxpool.sim.world.run import play
@@ -175,6 +176,7 @@ def report_of(options: Options, size: Size, found: Mapping[str, Found], short: M
         lines=lines,
         variants=variants,
         variant=options.variant,
+        pictures=[lambda: _picture(size, found)],
         notes=[
             f"M/M/c/K with c = {size.servers} and K = c + {limits[0]} to c + {limits[1]} (Gross and Harris, 2.5). "
             "The limits are wider by 2 points of the share and 10 % of the wait, because arrivals are random. The "
@@ -204,6 +206,16 @@ def _lines(size: Size, load: float, found: Mapping[str, Found]) -> list[Line]:
         Line(ROW, at + "mean wait of the completed (M/M/c/K)", "s", *both("wait_s"), waits),
         Line(ROW, at + "share of the slots that work", "%", *both("utilisation", 100)),
     ]
+
+
+def _picture(size: Size, found: Mapping[str, Found]) -> Picture:
+    def completed(side: str, load: float) -> float | None:
+        each = found.get(f"{side} {load:g}")
+        return None if each is None else 100 * each.completed
+
+    groups = [Bar(f"load {load:g}", completed(WITHOUT, load), completed(WITH, load)) for load in size.loads]
+    caption = "Without, every job is accepted; with the fix a job that would wait too long is refused."
+    return bars("completed", "Accepted jobs that complete", "%", groups, caption)
 
 
 EXPERIMENT = Experiment("overload", QUESTION, ROWS, measure)
