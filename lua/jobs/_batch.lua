@@ -120,15 +120,30 @@ local function take_out(batch, id, j)
   leave(batch, DUE, id)
 end
 
--- The job has ended. `told` is the scheduler that learns it from the answer of this call; the client's gets a message
--- unless it is that one.
+-- The caller has a client that waits for the job. The others that had one stay: a submit that was delayed must not take the
+-- result from a client that has connected elsewhere since.
+local function add_client(batch, j)
+  if string.find(',' .. j.client .. ',', ',' .. batch.by .. ',', 1, true) then return false end
+  local clients = {}
+  for one in string.gmatch(j.client, '[^,]+') do
+    if lease_of(batch, one) then clients[#clients + 1] = one end
+  end
+  clients[#clients + 1] = batch.by
+  j.client = table.concat(clients, ',')
+  return true
+end
+
+-- The job has ended. `told` is the scheduler that learns it from the answer of this call; the others whose clients wait for
+-- it get a message.
 local function finish(batch, id, j, state, outcome, told)
   j.state, j.outcome, j.since = state, outcome, string.format('%d', batch.now)
   changed(batch, id, j)
   count(batch, 'open', -1)
   count(batch, 'bytes', -j.bytes)
   batch.ended[#batch.ended + 1] = id .. '|' .. j.since
-  if j.client ~= told then tell(batch, j.client, 'end', id .. '|' .. state .. '|' .. outcome) end
+  for one in string.gmatch(j.client, '[^,]+') do
+    if one ~= told then tell(batch, one, 'end', id .. '|' .. state .. '|' .. outcome) end
+  end
 end
 
 local function write_members(batch, key)

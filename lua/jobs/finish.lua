@@ -3,8 +3,8 @@
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (job attempt state outcome)*   state: c completed, f failed; outcome: any text of one line
--- Returns    for each   OK client    it has ended so; a repeat answers the same. The scheduler of the client gets mail
---                                    (end) unless it is the caller
+-- Returns    for each   OK client    it has ended so; a repeat answers the same. The schedulers of its clients (a,b,…) get
+--                                    mail (end), but not the caller
 --                       LATE ''      the attempt does not count: another one runs, or the job has ended otherwise
 -- Called by  the feed of the partition, for results of nodes
 

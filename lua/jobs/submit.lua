@@ -1,6 +1,6 @@
 -- Purpose    Enter a batch of jobs. A job begins to run at the caller when it has room and none of the pair waits; else
 --            it waits and a hungry scheduler is invited. The name of a job is its idempotency key: one that is known stays
---            as it is, its client is the caller from now on, and its meta is the new one.
+--            as it is, gets the caller among its clients, and the new meta.
 -- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
@@ -49,9 +49,8 @@ for at = FIRST, #ARGV, WIDTH do
     else
       word, rest = 'KNOWN', text_of(j)
       if j.state == RUNS and j.by == scheduler then word, rest = 'GRANT', tostring(j.attempt) end
-      if j.client ~= scheduler or not FINAL[j.state] and j.meta ~= meta then
-        j.client = scheduler
-        if not FINAL[j.state] then j.meta = meta end
+      if not FINAL[j.state] and (add_client(batch, j) or j.meta ~= meta) then
+        j.meta = meta
         changed(batch, id, j)
       end
     end

@@ -204,7 +204,7 @@ class ScriptQueue:
         self.outages.failed()
         while True:
             self._observer.store_failed(str(error))
-            await asyncio.sleep(pause_ms / 1000)
+            await self._pause(pause_ms)
             pause_ms = min(2 * pause_ms, longest_ms)
             try:
                 answers = await self._runner.run(calls)
@@ -214,6 +214,9 @@ class ScriptQueue:
                 self._observer.store_recovered()
                 self._send_held_beats()
                 return answers
+
+    async def _pause(self, pause_ms: int) -> None:
+        await asyncio.sleep(pause_ms / 1000)
 
     def _send_held_beats(self) -> None:
         self.is_repeating = False

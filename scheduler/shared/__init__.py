@@ -1,1 +1,1 @@
-"""Jobs in Redis, shared by several schedulers. So far the data model: the calls of lua/jobs/ and their answers."""
+"""Jobs in Redis, shared by several schedulers: the feed of a partition. Used by `--jobs redis`, which is under way."""

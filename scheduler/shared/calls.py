@@ -236,3 +236,26 @@ def sweep(before_ms: int, keep: int, limit: int) -> ScriptCall:
 def find(job_ids: Sequence[str]) -> ScriptCall:
     """Answer: the record or '' for each."""
     return ScriptCall("find", list(job_ids))
+
+
+# ---- the audio: commands beside the scripts, in the same flush
+
+
+def audio_key(partition: int, name: str) -> str:
+    """Return the key of an audio; it lies in the slot of its partition."""
+    return f"vp:jobs:{{{partition}}}:audio:{name}"
+
+
+def keep_audio(key: str, audio: str, seconds: int) -> ScriptCall:
+    """Answer: [OK]. The time to live is the owner of audio whose schedulers have died."""
+    return ScriptCall("SET", [key, audio, "EX", str(seconds)])
+
+
+def read_audio(keys: Sequence[str]) -> ScriptCall:
+    """Answer: the audio or '' for each key."""
+    return ScriptCall("MGET", list(keys))
+
+
+def drop_audio(keys: Sequence[str]) -> ScriptCall:
+    """Answer: [count]."""
+    return ScriptCall("UNLINK", list(keys))

@@ -119,8 +119,9 @@ class Partition:
         self._count("open", -1)
         self._count("bytes", -job.bytes)
         self.ended.append((job_id, now))
-        if job.client != told:
-            self._tell(job.client, f"end|{job_id}|{state}|{outcome}")
+        for client in job.client.split(","):
+            if client != told:
+                self._tell(client, f"end|{job_id}|{state}|{outcome}")
 
     def _row(self, job_id: str) -> list[str]:
         job = self.jobs[job_id]
@@ -147,8 +148,11 @@ class Partition:
                     continue
                 runs_here = job.state == RUNS and job.by == scheduler
                 answer += ["GRANT", str(job.attempt)] if runs_here else ["KNOWN", job.text]
-                job.client = scheduler
-                job.meta = job.meta if job.state in FINAL else meta
+                if job.state not in FINAL:
+                    job.meta = meta
+                    clients = job.client.split(",")
+                    if scheduler not in clients:
+                        job.client = ",".join([*(one for one in clients if one in self.leases), scheduler])
             elif self.counts["open"] >= jobs_max:
                 answer += ["FULL", "jobs_max"]
             elif self.counts["bytes"] + int(size) > bytes_max:

@@ -23,7 +23,10 @@ BUGS = {
         "submit", "j.state == FAILED and j.attempt == j.first", "j.state == FAILED"
     ),
     "other audio under the same name is accepted": Bug("submit", "j.pair ~= pair or j.content ~= content", "false"),
-    "the result goes to the scheduler that the client has left": Bug("submit", "      j.client = scheduler", ""),
+    "the result goes to the scheduler that the client has left only": Bug("submit", "add_client(batch, j) or", ""),
+    "a delayed submit takes the result from the next scheduler": Bug(
+        "_batch", "clients[#clients + 1] = one end", "clients = {} end"
+    ),
     "attempts begin at 1 again in a new life": Bug(
         "submit", "local attempt = j and j.attempt or 0", "local attempt = 0"
     ),
@@ -31,7 +34,6 @@ BUGS = {
         "submit", "count(batch, 'open', 0) >= jobs_max", "count(batch, 'open', 0) > jobs_max"
     ),
     "the bound of bytes is not checked": Bug("submit", "count(batch, 'bytes', 0) + size > bytes_max", "false"),
-    "an invitation is not passed on": Bug("take", "if left[pair] then", "if false then"),
     "a declined invitation stays hungry": Bug("take", "elseif was_hungry and not is_hungry then", "elseif false then"),
     "the floor of attempts is ignored": Bug("_batch", "math.max(j.attempt, floor) + 1", "j.attempt + 1"),
     "who takes jobs is no member": Bug(

@@ -1,0 +1,185 @@
+"""One partition of the jobs, seen by one scheduler: what goes to the store in each flush.
+
+Requests are collected and composed into one call a kind when a flush goes out, in an order in which nothing overtakes
+what it depends on; the question for jobs comes last, and after a lost answer `mine` behind it. It decides nothing about
+nodes or clients: that is the desk's.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from voxpool.scheduler.core.script_queue import OnAnswer, ignore_answer
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.shared import calls
+from voxpool.scheduler.shared.asked import Asked
+from voxpool.scheduler.shared.calls import Submit
+from voxpool.scheduler.shared.feed_answers import FeedAnswers
+from voxpool.scheduler.shared.letters import READ_MAX
+
+AUDIO_S = 600
+"""How long the audio of a job lives whose schedulers have died; above its waiting and its attempts."""
+
+
+class Feed(FeedAnswers):
+    """The script queue of one partition. `name` is the scheduler's: new for each start."""
+
+    # ---- what the desk asks for
+
+    def submit(self, asked: Asked) -> None:
+        """Enter a job, or ask for it again."""
+        self._submits[asked.job_id] = asked
+        self.nudge()
+
+    def finish(self, taken_meta: str, job_id: str, attempt: int, state: str, outcome: str) -> None:
+        """End an attempt that a node here has answered; `taken_meta` names its audio."""
+        self._ends.append((job_id, attempt, state, outcome, taken_meta))
+        self.nudge()
+
+    def cancel(self, job_id: str, state: str, outcome: str) -> None:
+        """End a job that its client no longer wants."""
+        self._submits.pop(job_id, None)
+        self._cancels[job_id] = (state, outcome)
+        self.nudge()
+
+    def claim(self, job_id: str, attempt: int, node: object) -> None:
+        """Claim a job that `node` brings along; it is not given back, as it was not lost."""
+        self._returns = [one for one in self._returns if (one.job_id, one.attempt) != (job_id, attempt)]
+        self._claims.append((job_id, attempt, node))
+        self.nudge()
+
+    def withdraw(self, asked: Asked) -> None:
+        """Nobody here waits for it any more: a question for it that has not been sent is not sent."""
+        if self._submits.get(asked.job_id) is asked:
+            del self._submits[asked.job_id]
+
+    # ---- hints
+
+    def hinted(self, text: str) -> None:
+        """A message came by the subscription."""
+        mail = calls.mail_of(text)
+        if mail.number > self.letters.handled:  # else it was read before
+            self._handle(mail)
+            self.letters.hint(mail.number)
+            self.nudge()
+
+    def subscribed(self) -> None:
+        """The subscription has begun, or begun again."""
+        self.letters.broke()
+        self.nudge()
+
+    # ---- Selects: what the queue asks for at each flush
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to send beside queued calls."""
+        return bool(
+            self._submits
+            or self._ends
+            or self._returns
+            or self._claims
+            or self._cancels
+            or self._reads
+            or self._drops
+            or self._must_reconcile
+            or self.letters.must_read
+            or self.hunger.wants(self._desk.has_room)
+        )
+
+    @property
+    def wants_select(self) -> bool:
+        """Whether a flush has to go out."""
+        return self.has_work
+
+    def compose_select(self) -> tuple[ScriptCall, OnAnswer] | None:
+        """Return the question for jobs; each job that is wanted has its slot reserved."""
+        wants: list[tuple[str, int, bool]] = []
+        slots: list[list[object]] = []
+        for pair in self.hunger.wants(self._desk.has_room):
+            most, found = self.hunger.ask(pair), list[object]()
+            while len(found) < most and (slot := self._desk.reserve(pair)) is not None:
+                found.append(slot)
+            wants.append((pair, len(found), True))
+            slots.append(found)
+        if not wants:
+            return None
+        return calls.take(self.name, self._clock.now_ms(), self._floor, wants), partial(self._took, wants, slots)
+
+    def store_restarted(self) -> None:
+        """The store has lost data, or may have: everything that is here is asked for again."""
+        self.judges_from_ms = self._clock.now_ms() + self.lease_ms
+        self.letters.begin_anew()
+        self.ask_again()
+
+    # ---- a flush
+
+    def _take(self, selects: object) -> tuple[list[ScriptCall], list[OnAnswer]]:
+        self._compose()
+        sent, handlers = super()._take(self)
+        if self._must_reconcile:
+            self._must_reconcile = False
+            sent.append(calls.mine(self.name))
+            handlers.append(self._reconcile)
+        self._sent = handlers
+        return sent, handlers
+
+    async def _repeat(self, sent: list[ScriptCall], error: StoreUnavailable) -> list[list[str]]:
+        """Send them again, with `mine` as the last: what the first try has taken is unknown."""
+        if sent[-1].name != "mine":
+            sent.append(calls.mine(self.name))
+            self._sent.append(self._reconcile)
+        return await super()._repeat(sent, error)
+
+    def _compose(self) -> None:
+        now_ms = self._clock.now_ms()
+        if self._claims:
+            claims, self._claims = self._claims, []
+            self.call(calls.claim(self.name, now_ms, [(i, a) for i, a, _ in claims]), partial(self._claimed, claims))
+        if self._ends:
+            ends, self._ends = self._ends, []
+            self.call(calls.finish(self.name, now_ms, [end[:4] for end in ends]), partial(self._finished, ends))
+        if self._returns:
+            returns, self._returns = self._returns, []
+            self.call(calls.requeue(self.name, now_ms, self.waiting_ms, returns), self._returned)
+        if self._cancels:
+            cancels, self._cancels = self._cancels, {}
+            rows = [(job_id, *end) for job_id, end in cancels.items()]
+            self.call(calls.cancel(self.name, now_ms, rows), partial(self._cancelled, rows))
+        if self._drops:
+            drops, self._drops = self._drops, []
+            self.call(calls.drop_audio([self._key(name) for name in drops]), ignore_answer)
+        if self._reads:
+            reads, self._reads = self._reads, []
+            keys = [self._key(taken.meta) for taken, _ in reads]
+            self.call(calls.read_audio(keys), partial(self._audio_came, reads))
+        if self._submits:
+            self._compose_submits(now_ms)
+        upto = self.letters.upto()
+        if upto is not None:
+            self.call(calls.mail(self.name, upto, READ_MAX), partial(self._mail_came, upto))
+
+    def _compose_submits(self, now_ms: int) -> None:
+        submits, self._submits = self._submits, {}
+        rows, sent = [], []
+        for asked in submits.values():
+            slot = self._desk.reserve(asked.pair)
+            size = len(asked.audio)
+            if size and not asked.is_kept:
+                asked.is_kept = True
+                self.call(calls.keep_audio(self._key(asked.audio_name), asked.audio, AUDIO_S), ignore_answer)
+            rows.append(
+                Submit(
+                    asked.job_id,
+                    asked.pair,
+                    slot is not None,
+                    asked.expires_ms,
+                    asked.attempts_max,
+                    size,
+                    asked.content,
+                    asked.audio_name,
+                )
+            )
+            sent.append((asked, slot))
+        call = calls.submit(self.name, now_ms, self._floor, self.waiting_ms, *self._bounds, rows)
+        self.call(call, partial(self._submitted, sent))

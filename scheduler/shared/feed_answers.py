@@ -1,0 +1,247 @@
+"""What the answers of a partition mean, and its messages: the half of a feed that comes after a flush."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from voxpool.scheduler.config import Settings
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.script_queue import OnAnswer, Outages, ScriptQueue
+from voxpool.scheduler.core.seams import Observer, ScriptRunner
+from voxpool.scheduler.shared import calls
+from voxpool.scheduler.shared.asked import Asked
+from voxpool.scheduler.shared.calls import Mail, Return, Said, Taken, record_of, taken_of
+from voxpool.scheduler.shared.hunger import Hunger
+from voxpool.scheduler.shared.letters import Letters
+from voxpool.scheduler.shared.seams import Desk
+
+AUDIO_PAUSE_MS = 1000
+"""The pause of a job without audio: its client's scheduler is asking again, as data were lost. Then it has failed."""
+
+
+class FeedAnswers(ScriptQueue):
+    """The state of a feed, and what changes it when answers and messages come."""
+
+    def __init__(
+        self,
+        partition: int,
+        name: str,
+        desk: Desk,
+        *,
+        runner: ScriptRunner,
+        clock: Clock,
+        settings: Settings,
+        observer: Observer,
+        lease_ms: int,
+        waiting_ms: int,
+        jobs_max: int,
+        bytes_max: int,
+    ) -> None:
+        super().__init__(runner, clock, lease_ms, observer, Outages(settings), self._store_is_back)
+        self.partition = partition
+        self.name = name
+        self.lease_ms = lease_ms
+        self.waiting_ms = waiting_ms
+        self.judges_from_ms = 0
+        """Until then nobody is judged dead: the store was away, and all leases have ended together."""
+        self.must_beat = True
+        self.letters = Letters()
+        self.hunger = Hunger()
+        self._desk = desk
+        self._bounds = (jobs_max, bytes_max)
+        self._floor = 0
+        self._must_reconcile = False
+        self._submits: dict[str, Asked] = {}
+        self._ends: list[tuple[str, int, str, str, str]] = []
+        self._returns: list[Return] = []
+        self._claims: list[tuple[str, int, object]] = []
+        self._cancels: dict[str, tuple[str, str]] = {}
+        self._reads: list[tuple[Taken, object]] = []
+        self._drops: list[str] = []
+        self._sent: list[OnAnswer] = []
+
+    def give_back(self, job_id: str, attempt: int, reason: str, counted: bool = True, pause_ms: int = 0) -> None:
+        """Let the job wait again."""
+        self._returns.append(Return(job_id, attempt, counted, pause_ms, reason))
+        self.nudge()
+
+    def drop_audio(self, name: str) -> None:
+        """Remove an audio with the next flush."""
+        if name:
+            self._drops.append(name)
+
+    def ask_again(self) -> None:
+        """What the store knows of this scheduler is in doubt."""
+        self.must_beat = self._must_reconcile = True
+        self.hunger.forget()
+        for asked in self._desk.asked(self.partition):
+            asked.is_kept = False
+            self._submits.setdefault(asked.job_id, asked)
+        self.nudge()
+
+    def _store_is_back(self) -> None:
+        self.judges_from_ms = self._clock.now_ms() + self.lease_ms
+
+    def _key(self, name: str) -> str:
+        return calls.audio_key(self.partition, name)
+
+    def _busy(self) -> set[str]:
+        """Jobs about which something is queued here that the store does not know yet."""
+        return {
+            *(end[0] for end in self._ends),
+            *(one.job_id for one in self._returns),
+            *(claim[0] for claim in self._claims),
+            *(taken.job_id for taken, _ in self._reads),
+            *self._cancels,
+        }
+
+    # ---- answers
+
+    def _submitted(self, sent: Sequence[tuple[Asked, object | None]], answer: list[str]) -> None:
+        for (asked, slot), word, rest in zip(sent, answer[::2], answer[1::2], strict=True):
+            job_id = asked.job_id
+            if word == Said.GRANT:
+                self._granted(asked, int(rest), slot)
+            elif slot is not None:
+                self._desk.free(slot)
+            if word in (Said.CONFLICT, Said.FULL):
+                self._desk.ended(job_id, "r", rest or "request_id_conflict")
+                self.drop_audio(asked.audio_name)
+                continue
+            if word == Said.KNOWN:
+                record = record_of(rest)
+                if record.ended:
+                    self.drop_audio(asked.audio_name)
+                    self._desk.ended(job_id, record.state, record.outcome)
+                    continue
+                if record.meta != asked.audio_name and record.state in "wb":
+                    self.drop_audio(record.meta)
+            self._desk.accepted(job_id)
+
+    def _granted(self, asked: Asked, attempt: int, slot: object | None) -> None:
+        self._floor = max(self._floor, attempt)
+        if self._desk.has(asked.job_id, attempt) or asked.job_id in self._busy():
+            if slot is not None:
+                self._desk.free(slot)
+            return
+        slot = self._desk.reserve(asked.pair) if slot is None else slot
+        if slot is None:
+            self.give_back(asked.job_id, attempt, "no_slot", counted=False)
+            return
+        size, limits = len(asked.audio), (asked.expires_ms, 0, asked.attempts_max)
+        taken = Taken(asked.job_id, attempt, asked.pair, self.name, size, *limits, asked.audio_name)
+        self._desk.start(taken, slot, asked.audio)
+
+    def _took(self, wants: Sequence[tuple[str, int, bool]], slots: Sequence[list[object]], answer: list[str]) -> None:
+        reserved = {want[0]: found for want, found in zip(wants, slots, strict=True)}
+        for taken in taken_of(answer):
+            self._begin(taken, reserved[taken.pair].pop())
+        for pair, want, _ in wants:
+            left = reserved[pair]
+            for slot in left:
+                self._desk.free(slot)
+            self.hunger.answered(pair, want, want - len(left), self._desk.has_room(pair))
+
+    def _begin(self, taken: Taken, slot: object) -> None:
+        self._floor = max(self._floor, taken.attempt)
+        asked = self._desk.find(taken.job_id)
+        if asked is not None or not taken.bytes:
+            self._desk.start(taken, slot, asked.audio if asked is not None else "")
+        else:
+            self._reads.append((taken, slot))
+
+    def _audio_came(self, reads: Sequence[tuple[Taken, object]], answer: list[str]) -> None:
+        for (taken, slot), audio in zip(reads, answer, strict=True):
+            if audio:
+                self._desk.start(taken, slot, audio)
+            else:  # the record outlived its audio: the client's scheduler brings it again, or the job fails in the end
+                self._desk.free(slot)
+                self.give_back(taken.job_id, taken.attempt, "audio_lost", pause_ms=AUDIO_PAUSE_MS)
+
+    def _finished(self, ends: Sequence[tuple[str, int, str, str, str]], answer: list[str]) -> None:
+        for (job_id, _, state, outcome, audio), word, client in zip(ends, answer[::2], answer[1::2], strict=True):
+            if word != Said.OK:
+                self._must_reconcile = True  # what was believed here is not so
+                continue
+            self.drop_audio(audio)
+            if self.name in client.split(","):
+                self._desk.ended(job_id, state, outcome)
+
+    def _returned(self, answer: list[str]) -> None:
+        if Said.LATE in answer:
+            self._must_reconcile = True
+
+    def _cancelled(self, rows: Sequence[tuple[str, str, str]], answer: list[str]) -> None:
+        for (job_id, state, outcome), word, rest in zip(rows, answer[::2], answer[1::2], strict=True):
+            if word == Said.GONE:  # it was never sent, or the store has lost it
+                self._desk.ended(job_id, state, outcome)
+                continue
+            record = record_of(rest)
+            if word == Said.OK:
+                self.drop_audio(record.meta)
+                self._desk.give_up(job_id, record.attempt)
+            self._desk.ended(job_id, record.state, record.outcome)
+
+    def _claimed(self, claims: Sequence[tuple[str, int, object]], answer: list[str]) -> None:
+        for (job_id, attempt, node), word, rest in zip(claims, answer[::2], answer[1::2], strict=True):
+            if word != Said.OK:
+                self._desk.claimed(job_id, attempt, node, "")
+                continue
+            record = record_of(rest)
+            self._floor = max(self._floor, attempt)
+            self._desk.claimed(job_id, attempt, node, record.pair, record.meta)
+
+    def _reconcile(self, answer: list[str]) -> None:
+        """Compare what the store says is ours with what is here."""
+        busy, ours = self._busy(), set()
+        for taken in taken_of(answer):
+            ours.add((taken.job_id, taken.attempt))
+            self._floor = max(self._floor, taken.attempt)
+            if taken.job_id not in busy and not self._desk.has(taken.job_id, taken.attempt):
+                # Whether it was sent is unknown, and an attempt is sent once: it gets a new one.
+                self.give_back(taken.job_id, taken.attempt, "answer_lost", counted=False)
+        for job_id, attempt in self._desk.held(self.partition):
+            if (job_id, attempt) not in ours and job_id not in busy:
+                self._desk.give_up(job_id, attempt)
+        self.hunger.forget()
+
+    def _mail_came(self, upto: str, answer: list[str]) -> None:
+        for mail in self.letters.read(upto, answer):
+            self._handle(mail)
+
+    def _handle(self, mail: Mail) -> None:
+        _HANDLERS[mail.kind](self, mail.rest)
+
+    def _end_came(self, rest: str) -> None:
+        job_id, state, outcome = rest.split("|", 2)
+        asked = self._desk.find(job_id)
+        if asked is not None:
+            self.drop_audio(asked.audio_name)
+            self._desk.ended(job_id, state, outcome)
+
+    def _stop_came(self, rest: str) -> None:
+        job_id, attempt = rest.split("|")
+        self._desk.give_up(job_id, int(attempt))
+
+    def _moved_came(self, rest: str) -> None:
+        # Not given up here: its node may have come back since, and a claim of ours may be newer than this.
+        self._must_reconcile = True
+
+    def _born_came(self, rest: str) -> None:
+        self.ask_again()
+
+    def _look_came(self, rest: str) -> None:
+        self.hunger.look_everywhere()
+
+    def _come_came(self, pair: str) -> None:
+        self.hunger.invited(pair)
+
+
+_HANDLERS: dict[str, Callable[[FeedAnswers, str], None]] = {
+    "end": FeedAnswers._end_came,
+    "stop": FeedAnswers._stop_came,
+    "moved": FeedAnswers._moved_came,
+    "born": FeedAnswers._born_came,
+    "look": FeedAnswers._look_came,
+    "come": FeedAnswers._come_came,
+}

@@ -1,0 +1,62 @@
+"""The role that keeps a scheduler a member of a partition: its lease, what the dead had, time-outs, the sweep."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from voxpool.scheduler.core.clock import Clock
+from voxpool.scheduler.core.script_queue import Answer
+from voxpool.scheduler.shared import calls
+from voxpool.scheduler.shared.calls import Said
+from voxpool.scheduler.shared.feed import Feed
+
+BEATS_A_LEASE = 3
+TIDY_MS = 1000
+"""Time between two looks at what is due and what has ended long ago."""
+SLICE = 100
+"""Entries that one call removes: some ms of the server at most."""
+
+
+class Members:
+    """Beats and tidies one partition for the scheduler of `feed`."""
+
+    def __init__(self, feed: Feed, clock: Clock, retention_ms: int, ended_max: int) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._retention_ms = retention_ms
+        self._ended_max = ended_max
+        self._beat_at_ms = 0
+        self._tidy_at_ms = 0
+
+    @property
+    def due_ms(self) -> int:
+        """When `run_once` has something to do."""
+        return 0 if self._feed.must_beat else min(self._beat_at_ms, self._tidy_at_ms)
+
+    def run_once(self) -> None:
+        """Queue what is due now."""
+        feed, now_ms = self._feed, self._clock.now_ms()
+        if feed.is_repeating:
+            return
+        if feed.must_beat or now_ms >= self._beat_at_ms:
+            feed.must_beat = False
+            self._beat_at_ms = now_ms + feed.lease_ms // BEATS_A_LEASE
+            judges = now_ms >= feed.judges_from_ms
+            call = calls.beat(feed.name, now_ms, feed.lease_ms, feed.waiting_ms, SLICE, judges)
+            feed.call(call, self._beaten)
+        if now_ms >= self._tidy_at_ms:
+            self._tidy_at_ms = now_ms + TIDY_MS
+            feed.call(calls.due(now_ms, feed.waiting_ms, SLICE), partial(self._tidied, SLICE))
+            before_ms = now_ms - self._retention_ms
+            feed.call(calls.sweep(before_ms, self._ended_max, SLICE), partial(self._tidied, SLICE))
+
+    def _beaten(self, answer: Answer) -> None:
+        if answer[0] != Said.OK:
+            self._feed.ask_again()
+            self._feed.must_beat = False
+        if any(int(count) for count in answer[2::2]):
+            self._feed.must_beat = True  # there may be more
+
+    def _tidied(self, limit: int, answer: Answer) -> None:
+        if int(answer[0]) >= limit:
+            self._tidy_at_ms = 0

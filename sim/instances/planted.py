@@ -1,0 +1,105 @@
+"""Bugs that a version of the protocol had, to be planted again: the explorer must find each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from voxpool.scheduler.shared.calls import Taken
+from voxpool.scheduler.shared.desk import SharedDesk
+from voxpool.scheduler.shared.letters import Letters
+from voxpool.scheduler.stores.script_sources import JOBS, assemble, read_texts
+from voxpool.sim.instances.scheduler import SteppedFeed
+from voxpool.sim.instances.world import Parts
+
+
+class Planted(NamedTuple):
+    """Parts with a bug, and whether the store must lose writes for it to show."""
+
+    parts: Parts
+    loses_writes: bool = False
+
+
+class _ForgetsWhatIsQueued(SteppedFeed):
+    def _busy(self) -> set[str]:
+        return set()
+
+
+class _IgnoresMine(SteppedFeed):
+    def _reconcile(self, answer: list[str]) -> None:
+        pass
+
+
+class _DoesNotAskAgain(SteppedFeed):
+    def ask_again(self) -> None:
+        self.must_beat = self._must_reconcile = True
+        self.hunger.forget()
+
+
+class _BelievesEveryClaim(SteppedFeed):
+    def _claimed(self, claims: Sequence[tuple[str, int, object]], answer: list[str]) -> None:
+        for job_id, attempt, node in claims:
+            self._desk.claimed(job_id, attempt, node, "p0:en")
+
+
+class _SendsEmptyAudio(SteppedFeed):
+    def _audio_came(self, reads: Sequence[tuple[Taken, object]], answer: list[str]) -> None:
+        for (taken, slot), audio in zip(reads, answer, strict=True):
+            self._desk.start(taken, slot, audio)
+
+
+class _LettersWithoutGap(Letters):
+    def broke(self) -> None:
+        super().broke()
+        self._has_gap = False
+
+
+class _AcknowledgesGaps(SteppedFeed):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.letters = _LettersWithoutGap()
+
+
+class _KnowsJobsNotAttempts(SharedDesk):
+    def has(self, job_id: str, attempt: int) -> bool:
+        return any(held == job_id for held in self._held)
+
+
+class _EndsBeforeAccepted(SharedDesk):
+    def ended(self, job_id: str, state: str, outcome: str) -> None:
+        wish = self._forget(job_id)
+        if wish is not None:
+            wish.client.ended(wish.request_id, state, outcome)
+
+
+class _LosesEarlyResults(SharedDesk):
+    def claimed(self, job_id: str, attempt: int, node: Any, pair: str, audio_name: str = "") -> None:
+        node.early.clear()
+        super().claimed(job_id, attempt, node, pair, audio_name)
+
+
+def script_bug(name: str, right: str, wrong: str) -> Parts:
+    """Return parts whose script `name` has `wrong` in place of `right`."""
+    texts = read_texts(JOBS.folder)
+    assert texts[name].count(right) == 1, f"{right} must be at one place of {name}"
+    texts[name] = texts[name].replace(right, wrong)
+    return Parts(sources={one: assemble(one, texts) for one in texts if not one.startswith("_")})
+
+
+def planted_bugs() -> dict[str, Planted]:
+    """Return those that drawn orders find; tests/sim/instances/test_chosen_orders.py has others."""
+    return {
+        "what is queued here is started again": Planted(Parts(_ForgetsWhatIsQueued)),
+        "mine is ignored": Planted(Parts(_IgnoresMine)),
+        "one that was judged dead does not ask again": Planted(Parts(_DoesNotAskAgain)),
+        "a result comes before accepted": Planted(Parts(desk=_EndsBeforeAccepted)),
+        "every claim is believed": Planted(Parts(_BelievesEveryClaim)),
+        "a job without audio is sent": Planted(Parts(_SendsEmptyAudio), loses_writes=True),
+        "hints after a gap acknowledge it": Planted(Parts(_AcknowledgesGaps)),
+        "a job that is known here has no later attempt": Planted(Parts(desk=_KnowsJobsNotAttempts)),
+        "a result before its claim is lost": Planted(Parts(desk=_LosesEarlyResults)),
+        "an invitation is not passed on": Planted(script_bug("take", "if left[pair] then", "if false then")),
+        "mail is written for those who are gone": Planted(
+            script_bug("_batch", "if not lease_of(batch, scheduler) then return end", "")
+        ),
+    }
