@@ -28,6 +28,8 @@ def test_production_matches_the_prediction(found: dict[str, Found]) -> None:
     report = report_of(Options(), SIZE, found)
     assert report.outcome is Outcome.HOLDS, [check for check in report.checks if not check.ok]
     assert found["with 5"].completed >= 0.99 > found["without 5"].completed
+    (picture,) = (draw() for draw in report.pictures)
+    assert "load 5" in picture.svg
 
 
 def test_a_side_without_rejections_is_broken(found: dict[str, Found]) -> None:
