@@ -34,7 +34,7 @@ async def test_no_word_of_a_table_breaks_and_nothing_sticks_out(page: Page, serv
         assert await page.evaluate(BROKEN_WORDS) == [], width
         assert await fits(page), width
     for colours in ("light", "dark"):
-        await page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=colours)
         assert await violations(page) == [], colours
 
 
