@@ -8,6 +8,7 @@ nodes or clients: that is the desk's.
 from __future__ import annotations
 
 from functools import partial
+from typing import TypeVar
 
 from voxpool.scheduler.core.script_queue import OnAnswer, ignore_answer
 from voxpool.scheduler.core.scripts import ScriptCall
@@ -18,12 +19,19 @@ from voxpool.scheduler.shared.calls import Submit
 from voxpool.scheduler.shared.feed_answers import FeedAnswers
 from voxpool.scheduler.shared.letters import READ_MAX
 
+BATCH_MAX = 100
+"""Jobs of one call: below ARGUMENTS_MAX with the eight arguments of a submit. The rest goes with the next flush."""
 AUDIO_S = 600
 """How long the audio of a job lives whose schedulers have died; above its waiting and its attempts."""
 
 
+T = TypeVar("T")
+
+
 class Feed(FeedAnswers):
     """The script queue of one partition. `name` is the scheduler's: new for each start."""
+
+    batch_max = BATCH_MAX
 
     # ---- what the desk asks for
 
@@ -134,23 +142,22 @@ class Feed(FeedAnswers):
     def _compose(self) -> None:
         now_ms = self._clock.now_ms()
         if self._claims:
-            claims, self._claims = self._claims, []
+            claims = _first(self._claims, self.batch_max)
             self.call(calls.claim(self.name, now_ms, [(i, a) for i, a, _ in claims]), partial(self._claimed, claims))
         if self._ends:
-            ends, self._ends = self._ends, []
+            ends = _first(self._ends, self.batch_max)
             self.call(calls.finish(self.name, now_ms, [end[:4] for end in ends]), partial(self._finished, ends))
         if self._returns:
-            returns, self._returns = self._returns, []
+            returns = _first(self._returns, self.batch_max)
             self.call(calls.requeue(self.name, now_ms, self.waiting_ms, returns), self._returned)
         if self._cancels:
-            cancels, self._cancels = self._cancels, {}
-            rows = [(job_id, *end) for job_id, end in cancels.items()]
+            rows = [(job_id, *self._cancels.pop(job_id)) for job_id in list(self._cancels)[: self.batch_max]]
             self.call(calls.cancel(self.name, now_ms, rows), partial(self._cancelled, rows))
         if self._drops:
-            drops, self._drops = self._drops, []
+            drops = _first(self._drops, self.batch_max)
             self.call(calls.drop_audio([self._key(name) for name in drops]), ignore_answer)
         if self._reads:
-            reads, self._reads = self._reads, []
+            reads = _first(self._reads, self.batch_max)
             keys = [self._key(taken.meta) for taken, _ in reads]
             self.call(calls.read_audio(keys), partial(self._audio_came, reads))
         if self._submits:
@@ -160,9 +167,9 @@ class Feed(FeedAnswers):
             self.call(calls.mail(self.name, upto, READ_MAX), partial(self._mail_came, upto))
 
     def _compose_submits(self, now_ms: int) -> None:
-        submits, self._submits = self._submits, {}
         rows, sent = [], []
-        for asked in submits.values():
+        for job_id in [job_id for job_id in self._submits if job_id not in self._cancels][: self.batch_max]:
+            asked = self._submits.pop(job_id)
             slot = self._desk.reserve(asked.pair)
             size = len(asked.audio)
             if size and not asked.is_kept:
@@ -181,5 +188,14 @@ class Feed(FeedAnswers):
                 )
             )
             sent.append((asked, slot))
+        if not rows:
+            return
         call = calls.submit(self.name, now_ms, self._floor, self.waiting_ms, *self._bounds, rows)
         self.call(call, partial(self._submitted, sent))
+
+
+def _first(queue: list[T], most: int) -> list[T]:
+    """Take the first of `queue`."""
+    first = queue[:most]
+    del queue[:most]
+    return first

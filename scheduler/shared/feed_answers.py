@@ -58,6 +58,8 @@ class FeedAnswers(ScriptQueue):
         self._cancels: dict[str, tuple[str, str]] = {}
         self._reads: list[tuple[Taken, object]] = []
         self._drops: list[str] = []
+        self._postponed: dict[str, Asked] = {}
+        """Accepted jobs that the store has lost, and has no room for now."""
         self._sent: list[OnAnswer] = []
 
     def give_back(self, job_id: str, attempt: int, reason: str, counted: bool = True, pause_ms: int = 0) -> None:
@@ -78,6 +80,13 @@ class FeedAnswers(ScriptQueue):
             asked.is_kept = False
             self._submits.setdefault(asked.job_id, asked)
         self.nudge()
+
+    def ask_postponed(self) -> None:
+        """Ask for those again that the store had no room for."""
+        while self._postponed:
+            job_id, asked = self._postponed.popitem()
+            if self._desk.find(job_id) is asked:
+                self._submits.setdefault(job_id, asked)
 
     def _store_is_back(self) -> None:
         self.judges_from_ms = self._clock.now_ms() + self.lease_ms
@@ -104,6 +113,9 @@ class FeedAnswers(ScriptQueue):
                 self._granted(asked, int(rest), slot)
             elif slot is not None:
                 self._desk.free(slot)
+            if word == Said.FULL and asked.is_accepted:
+                self._postponed[job_id] = asked  # the store has lost it: it was accepted, so it is not refused now
+                continue
             if word in (Said.CONFLICT, Said.FULL):
                 self._desk.ended(job_id, "r", rest or "request_id_conflict")
                 self.drop_audio(asked.audio_name)

@@ -46,6 +46,7 @@ class Members:
             feed.call(call, self._beaten)
         if now_ms >= self._tidy_at_ms:
             self._tidy_at_ms = now_ms + TIDY_MS
+            feed.ask_postponed()
             feed.call(calls.due(now_ms, feed.waiting_ms, SLICE), partial(self._tidied, SLICE))
             before_ms = now_ms - self._retention_ms
             feed.call(calls.sweep(before_ms, self._ended_max, SLICE), partial(self._tidied, SLICE))

@@ -262,3 +262,27 @@ def test_a_cancel_before_the_submit_was_sent_is_an_end() -> None:
     two.a.desk.cancel(0, "r")
     two.flush(two.a)
     assert two.end == "x"
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_only_a_new_job_is_refused_for_want_of_room(accepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was accepted, and that the store has lost, is asked for until there is room."""
+    two = Two()
+    feed = two.a.partitions[0].feed
+    if accepted:
+        two.store.save()
+        two.submit()
+        two.flush(two.a)
+        two.store.lose_writes()
+        feed.subscribed()
+    monkeypatch.setattr(feed, "_bounds", (0, 10**9))
+    if not accepted:
+        two.submit()
+    two.flush(two.a)
+    two.flush(two.a)
+    assert two.end == ("" if accepted else "r")
+    monkeypatch.setattr(feed, "_bounds", (10, 10**9))
+    two.now_ms += 1_000
+    two.flush(two.a)
+    two.flush(two.a)
+    assert two.store.members("records") == (["0.r"] if accepted else [])
