@@ -97,8 +97,7 @@ local function wait(batch, id, j, waiting_ms)
   j.state, j.by = WAITS, ''
   changed(batch, id, j)
   enter(batch, WAITING, j.pair .. '|' .. ordered(j.place) .. '|' .. id)
-  local until_ms = batch.now + waiting_ms
-  enter(batch, DUE, id, j.expires > 0 and math.min(j.expires, until_ms) or until_ms)
+  enter(batch, DUE, id, due_at(j, batch.now + waiting_ms))
   if not batch.waits[j.pair] then
     batch.waits[j.pair] = 0
     batch.pairs[#batch.pairs + 1] = j.pair
@@ -139,7 +138,7 @@ local function finish(batch, id, j, state, outcome, told)
   j.state, j.outcome, j.since = state, outcome, string.format('%d', batch.now)
   changed(batch, id, j)
   count(batch, 'open', -1)
-  count(batch, 'bytes', -j.bytes)
+  count(batch, 'bytes', -tonumber(j.bytes))
   batch.ended[#batch.ended + 1] = id .. '|' .. j.since
   for one in string.gmatch(j.client, '[^,]+') do
     if one ~= told then tell(batch, one, 'end', id .. '|' .. state .. '|' .. outcome) end

@@ -10,22 +10,30 @@ local FINAL = {c = true, f = true, x = true, g = true}
 local FIELDS = 14 -- those before the outcome, which is the rest and may have any character
 local PATTERN = '^' .. string.rep('([^|]*)|', FIELDS) .. '(.*)$'
 
+-- Attempt and lost are numbers; the other numbers stay the texts that they are.
 local function parse(text)
   local state, pair, place, client, by, attempt, first, lost, attempts_max, expires, bytes, content, since, meta,
     outcome = string.match(text, PATTERN)
   return {
-    state = state, pair = pair, place = place, client = client, by = by, attempt = tonumber(attempt),
-    first = tonumber(first), lost = tonumber(lost), attempts_max = tonumber(attempts_max),
-    expires = tonumber(expires), bytes = tonumber(bytes), content = content, since = since, meta = meta,
-    outcome = outcome,
+    state = state, pair = pair, place = place, client = client, by = by, attempt = tonumber(attempt), first = first,
+    lost = tonumber(lost), attempts_max = attempts_max, expires = expires, bytes = bytes, content = content,
+    since = since, meta = meta, outcome = outcome,
   }
 end
 
 local function text_of(j)
-  return table.concat({
-    j.state, j.pair, j.place, j.client, j.by, j.attempt, j.first, j.lost, j.attempts_max,
-    string.format('%d', j.expires), string.format('%d', j.bytes), j.content, j.since, j.meta, j.outcome,
-  }, '|')
+  return j.state .. '|' .. j.pair .. '|' .. j.place .. '|' .. j.client .. '|' .. j.by .. '|' .. j.attempt .. '|' .. j.first
+    .. '|' .. j.lost .. '|' .. j.attempts_max .. '|' .. j.expires .. '|' .. j.bytes .. '|' .. j.content .. '|' .. j.since
+    .. '|' .. j.meta .. '|' .. j.outcome
+end
+
+-- Whether the job may be tried again.
+local function has_attempts(j) return j.lost < tonumber(j.attempts_max) end
+
+-- When the job is due that would be so at `until_ms`, or when its client no longer wants it.
+local function due_at(j, until_ms)
+  local expires = tonumber(j.expires)
+  return expires > 0 and math.min(expires, until_ms) or until_ms
 end
 
 -- A number with 16 digits, so that the order by name is that of the numbers.
@@ -38,7 +46,8 @@ end
 
 -- Appends to `answers` what a scheduler needs in order to run job `id`.
 local function give(answers, id, j)
-  local row = {id, tostring(j.attempt), j.pair, j.client, string.format('%d', j.bytes), string.format('%d', j.expires),
-    tostring(j.lost), tostring(j.attempts_max), j.meta}
+  local row = {
+    id, tostring(j.attempt), j.pair, j.client, j.bytes, j.expires, tostring(j.lost), j.attempts_max, j.meta,
+  }
   for _, value in ipairs(row) do answers[#answers + 1] = value end
 end

@@ -54,10 +54,10 @@ for _, its in ipairs(dead) do
     leave(batch, TAKEN, entry)
     if j and j.state == RUNS and j.by == one then
       j.lost = j.lost + 1
-      if j.lost >= j.attempts_max then
-        finish(batch, id, j, FAILED, 'attempts_max|scheduler_lost', '')
-      else
+      if has_attempts(j) then
         wait(batch, id, j, waiting)
+      else
+        finish(batch, id, j, FAILED, 'attempts_max|scheduler_lost', '')
       end
     end
   end

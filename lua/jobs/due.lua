@@ -20,7 +20,7 @@ for _, id in ipairs(ids) do
   local j = batch.jobs[id]
   if not j or j.state == RUNS or FINAL[j.state] then
     leave(batch, DUE, id) -- a part of the data was lost
-  elseif j.expires > 0 and j.expires <= now then
+  elseif j.expires ~= '0' and tonumber(j.expires) <= now then
     take_out(batch, id, j)
     finish(batch, id, j, FAILED, 'expired', '')
   elseif j.state == RESTS then

@@ -28,14 +28,13 @@ for at = FIRST, #ARGV, WIDTH do
     take_out(batch, id, j)
     if counted == '1' then j.lost = j.lost + 1 end
     word = 'OK'
-    if counted == '1' and j.lost >= j.attempts_max then
+    if counted == '1' and not has_attempts(j) then
       word = 'ENDED'
       finish(batch, id, j, FAILED, 'attempts_max|' .. reason, '')
     elseif pause ~= '0' then
       j.state, j.by = RESTS, ''
       changed(batch, id, j)
-      local until_ms = now + tonumber(pause)
-      enter(batch, DUE, id, j.expires > 0 and math.min(j.expires, until_ms) or until_ms)
+      enter(batch, DUE, id, due_at(j, now + tonumber(pause)))
     else
       wait(batch, id, j, waiting)
     end

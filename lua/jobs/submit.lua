@@ -42,7 +42,7 @@ for at = FIRST, #ARGV, WIDTH do
   local id, pair, room, expires, attempts_max, bytes, content, meta = unpack(ARGV, at, at + WIDTH - 1)
   local size = tonumber(bytes)
   local j, word, rest = batch.jobs[id], 'WAIT', ''
-  local anew = j and (j.state == 'g' or j.state == FAILED and j.attempt == j.first)
+  local anew = j and (j.state == 'g' or j.state == FAILED and j.attempt == tonumber(j.first))
   if j and not anew then
     if j.pair ~= pair or j.content ~= content then
       word = 'CONFLICT'
@@ -64,7 +64,7 @@ for at = FIRST, #ARGV, WIDTH do
     count(batch, 'bytes', size)
     j = {
       place = string.format('%d', count(batch, 'place', 1)), pair = pair, client = scheduler, attempt = attempt,
-      first = attempt, lost = 0, attempts_max = attempts_max, expires = tonumber(expires), bytes = size,
+      first = attempt, lost = 0, attempts_max = attempts_max, expires = expires, bytes = bytes,
       content = content, since = string.format('%d', now), meta = meta, outcome = '',
     }
     if room == '1' and is_next(pair) then

@@ -14,13 +14,18 @@ STEPS = 600
 SEEDS = range(1, 30)
 
 BUGS = {
+    "a job is due after its client has given it up": Bug(
+        "_partition", "expires > 0 and math.min(expires, until_ms) or until_ms", "until_ms"
+    ),
     "a job of its own overtakes those that wait": Bug(
         "submit", "if room == '1' and is_next(pair) then", "if room == '1' then"
     ),
     "a known job is entered again": Bug("submit", "if j and not anew then", "if false then"),
-    "a job that failed untried stays failed": Bug("submit", "j.state == FAILED and j.attempt == j.first", "false"),
+    "a job that failed untried stays failed": Bug(
+        "submit", "j.state == FAILED and j.attempt == tonumber(j.first)", "false"
+    ),
     "a job that failed after a try begins anew": Bug(
-        "submit", "j.state == FAILED and j.attempt == j.first", "j.state == FAILED"
+        "submit", "j.state == FAILED and j.attempt == tonumber(j.first)", "j.state == FAILED"
     ),
     "other audio under the same name is accepted": Bug("submit", "j.pair ~= pair or j.content ~= content", "false"),
     "the result goes to the scheduler that the client has left only": Bug("submit", "add_client(batch, j) or", ""),
@@ -46,10 +51,8 @@ BUGS = {
         "_batch", "(lease_of(batch, scheduler) or 0) > batch.now", "true"
     ),
     "mail is written for those who are gone": Bug("_batch", "if not lease_of(batch, scheduler) then return end", ""),
-    "a waiting job is never due": Bug(
-        "_batch", "enter(batch, DUE, id, j.expires > 0 and", "enter(batch, DUE, id, false and"
-    ),
-    "the audio of a job that ended is still counted": Bug("_batch", "count(batch, 'bytes', -j.bytes)", ""),
+    "a waiting job is never due": Bug("_batch", "enter(batch, DUE, id, due_at(j, batch.now + waiting_ms))", ""),
+    "the audio of a job that ended is still counted": Bug("_batch", "count(batch, 'bytes', -tonumber(j.bytes))", ""),
     "the place of a job that ended is not removed": Bug(
         "_batch", "return leave(batch, TAKEN, j.by .. '|' .. id)", "return"
     ),
@@ -57,7 +60,7 @@ BUGS = {
     "a result of an old attempt counts": Bug("finish", "and j.attempt == tonumber(attempt)", ""),
     "a repeated result is late": Bug("finish", "j.state == state and j.outcome == outcome", "false"),
     "an attempt that does not count is counted": Bug("requeue", "if counted == '1' then j.lost", "if true then j.lost"),
-    "a job is tried for ever": Bug("requeue", "counted == '1' and j.lost >= j.attempts_max", "false"),
+    "a job is tried for ever": Bug("requeue", "counted == '1' and not has_attempts(j)", "false"),
     "a back-off is skipped": Bug("requeue", "elseif pause ~= '0' then", "elseif false then"),
     "the node of a cancelled job goes on": Bug(
         "cancel", "if j.state == RUNS and j.by ~= scheduler then", "if false then"
@@ -75,7 +78,7 @@ BUGS = {
     "nobody looks for the invitations of a dead scheduler": Bug("beat", "tell(batch, other, 'look', '')", ""),
     "the wishes of a dead scheduler stay": Bug("beat", "leave(batch, HUNGRY, mine)", ""),
     "one that was removed does not learn it": Bug("beat", "if not ended then tell", "if false then tell"),
-    "a job that nobody wants any more waits on": Bug("due", "j.expires > 0 and j.expires <= now", "false"),
+    "a job that nobody wants any more waits on": Bug("due", "j.expires ~= '0' and tonumber(j.expires) <= now", "false"),
     "a pause never ends": Bug("due", "elseif j.state == RESTS then", "elseif false then"),
     "a job that began anew is swept": Bug("sweep", "and FINAL[j.state] and j.since == ends[i]", ""),
     "ended jobs are kept without a bound": Bug("sweep", "and i > too_many", ""),
