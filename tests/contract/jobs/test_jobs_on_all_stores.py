@@ -74,6 +74,25 @@ def test_the_keys_of_a_partition_are_in_one_slot(job_sides: list[Side]) -> None:
     assert not set(keys) & set(JOBS.keys(8)) and len(set(keys)) == len(keys)
 
 
+def test_a_declined_invitation_goes_to_the_next_that_is_hungry(job_sides: list[Side]) -> None:
+    for side in job_sides:
+        side.clear()
+        for name in ("A", "B"):
+            side.run([calls.beat(name, START_MS, 10_000, 8_000, 500, True)])
+            side.run([calls.take(name, START_MS, 0, [("a:b", 1, True)])])
+        job = Submit("0.1", "a:b", False, 0, 3, 10, "c", "m")
+        side.run([calls.submit("C", START_MS, 0, 8_000, 1000, 10**9, [job])])
+        assert (_invitations(side, "A"), _invitations(side, "B")) == (["a:b"], []), side.name
+        side.run([calls.take("A", START_MS, 0, [("a:b", 0, False)])])
+        assert _invitations(side, "B") == ["a:b"], side.name
+
+
+def _invitations(side: Side, name: str) -> list[str]:
+    """Return the pairs for which the scheduler was invited."""
+    ((_, *letters),) = side.run([calls.mail(name, "0" * 16, 500)])
+    return [letter.rest for letter in map(calls.mail_of, letters) if letter.kind == "come"]
+
+
 def test_commands_of_a_job_are_few(job_sides: list[Side]) -> None:
     """A server counts at most 7 commands a job at its own node and 15 elsewhere, in batches of 16."""
     for side in job_sides:
