@@ -9,7 +9,9 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.contract.jobs.partition import FINAL, RUNS, Partition, state_of
+from tests.contract.jobs.job import FINAL, RUNS
+from tests.contract.jobs.partition import Partition
+from tests.contract.jobs.state import state_of
 from tests.contract.sides import Side
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.shared import calls

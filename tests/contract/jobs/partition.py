@@ -8,41 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.contract.jobs.job import FINAL, RESTS, RUNS, WAITS, Job
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.stores.memory import Dump
-
-WAITS, RESTS, RUNS = "w", "b", "t"
-FINAL = "cfxg"
-
-
-@dataclass
-class Job:
-    """A record."""
-
-    state: str
-    pair: str
-    place: int
-    client: str
-    attempt: int
-    first: int
-    attempts_max: int
-    expires: int
-    bytes: int
-    content: str
-    since: int
-    meta: str
-    by: str = ""
-    lost: int = 0
-    outcome: str = ""
-    due: int = 0
-    """When it stops to wait or to rest; 0 = somebody has it, or it has ended."""
-
-    @property
-    def text(self) -> str:
-        """The record as the store has it."""
-        numbers = (self.attempt, self.first, self.lost, self.attempts_max, self.expires, self.bytes)
-        head = (self.state, self.pair, self.place, self.client, self.by, *numbers)
-        return "|".join(map(str, (*head, self.content, self.since, self.meta, self.outcome)))
 
 
 @dataclass
@@ -367,28 +334,3 @@ _SCRIPTS = {
     "sweep": Partition._sweep,
     "find": Partition._find,
 }
-
-
-def state_of(partition: Partition) -> Dump:
-    """Return the state that the store must have."""
-    jobs, zero = partition.jobs, "0"
-    waiting = [f"{job.pair}|{job.place:016d}|{job_id}" for job_id, job in jobs.items() if job.state == WAITS]
-    hungry = [f"{pair}|{number:016d}|{name}" for (pair, name), number in partition.hungry.items()]
-    mine = [f"{name}|{pair}" for pair, name in partition.hungry]
-    mail = [f"{name}|{n:016d}|{text}" for name, letters in partition.mail.items() for n, text in letters.items()]
-    due = sorted((job.due, job_id) for job_id, job in jobs.items() if job.due)
-    leases = sorted((end, name) for name, end in partition.leases.items())
-    counts = "|".join(str(partition.counts[name]) for name in ("place", "open", "bytes", "mail"))
-    whole: Dump = {
-        "records": sorted((job_id, job.text) for job_id, job in jobs.items()),
-        "waiting": [(member, zero) for member in sorted(waiting)],
-        "taken": [(f"{job.by}|{job_id}", zero) for job_id, job in jobs.items() if job.state == RUNS],
-        "hungry": [(member, zero) for member in sorted(hungry + mine)],
-        "due": [(job_id, str(due_ms)) for due_ms, job_id in due],
-        "mail": [(member, zero) for member in sorted(mail)],
-        "ended": [(f"{job_id}|{ended}", str(place)) for place, (job_id, ended) in enumerate(partition.ended)],
-        "schedulers": [(name, str(end)) for end, name in leases],
-        "counts": [("all", counts)] if partition.is_counted else [],
-    }
-    whole["taken"].sort()
-    return {family: members for family, members in whole.items() if members}
