@@ -66,7 +66,10 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     # The load.
     scenario: Annotated[
         str,
-        _option("work", "a scenario, by file or by a name of `voxpool-sim list`: its nodes and traffic are used here"),
+        _option(
+            "work",
+            "a scenario, by file or by name (share, or one of `voxpool-sim list`): its nodes and traffic are used",
+        ),
     ] = ""
     nodes: Annotated[
         int,
