@@ -33,10 +33,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """All requests of one kind: `type` is HTTP, WS or NODE, `name` the operation.
-
-    With the type KEY it is a key of the scenario: all ends of its jobs.
-    """
+    """All requests of one kind: `type` is HTTP, WS or NODE, `name` the operation; or KEY and a key, whose jobs ended."""
 
     type: str
     """HTTP, WS, NODE or KEY."""
