@@ -33,7 +33,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """All requests of one kind: `type` is HTTP, WS or NODE, `name` the operation; or KEY and a key, whose jobs ended."""
+    """All requests of one kind: `type` is HTTP, WS or NODE, `name` the operation, or KEY and the key of jobs."""
 
     type: str
     """HTTP, WS, NODE or KEY."""
