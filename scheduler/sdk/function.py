@@ -19,6 +19,7 @@ from voxpool.scheduler.engines.engine import Batch, Work
 from voxpool.scheduler.errors import ConfigError, VoxpoolError
 from voxpool.scheduler.sdk.errors import Refused
 from voxpool.scheduler.sdk.given import DEFAULT_URL, given_token
+from voxpool.scheduler.sdk.wire.event_loop import new_event_loop
 from voxpool.scheduler.sdk.worker_node import Worker
 
 W = TypeVar("W")
@@ -163,7 +164,8 @@ class WorkerApp(Generic[W, R]):
         @click.option("--ca-file", envvar="VOXPOOL_CA_FILE", help="PEM file with the certificates to trust (wss).")
         def command(url: str, token: str | None, node_id: str | None, slots: int, ca_file: str | None) -> None:
             report, secret = functools.partial(say, err=True), given_token(token, "--token") or ""
-            asyncio.run(self.run(url, node_id=node_id, slots=slots, token=secret, ca_file=ca_file, on_event=report))
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self.run(url, node_id=node_id, slots=slots, token=secret, ca_file=ca_file, on_event=report))
 
         try:
             command.main(args=arguments, standalone_mode=False)

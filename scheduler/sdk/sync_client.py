@@ -17,6 +17,7 @@ from voxpool.scheduler.sdk.client import Client, Started
 from voxpool.scheduler.sdk.errors import ClientClosed
 from voxpool.scheduler.sdk.many import Done
 from voxpool.scheduler.sdk.options import ClientOptions, JobOptions
+from voxpool.scheduler.sdk.wire.event_loop import new_event_loop
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class SyncClient:
 
     def __enter__(self) -> SyncClient:
         """Begin to connect."""
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="voxpool-client", daemon=True)
         self._thread.start()
         self._call(self._client.__aenter__())

@@ -85,6 +85,7 @@ class Pair:
 
     def received(self) -> list[Any]:
         """Return the messages that the client has received since the last call."""
+        self.socket.transport.flush()
         data, self.wire.written = bytes(self.wire.written), bytearray()
         self.client.receive_data(data)
         return self.client.events_received()

@@ -7,7 +7,7 @@ import contextlib
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
 
 from voxpool.scheduler.errors import BadInput, ConfigError
 from voxpool.scheduler.protocol.codec import Codec, encode
+from voxpool.scheduler.protocol.sending import SendingTransport
 from voxpool.scheduler.sdk.errors import refusal_of_status
 from voxpool.scheduler.sdk.wire.tls import tls_context
 
@@ -59,50 +60,32 @@ class Door:
 
 
 class _StallingSocket(ClientConnection):
-    """A WebSocket that is aborted when its write buffer does not shrink.
+    """A WebSocket that writes once in a turn of the loop, and is aborted when its write buffer does not shrink.
 
     The pings of the library wait behind a full buffer, so they can't detect a peer that has stopped reading.
     """
 
-    stall_s = PING_S
-    """Of a full buffer the peer must take something in each of these times."""
-    written = 0
-    """Bytes of all messages with their heads."""
-    _taken_before = 0
-    _look: asyncio.TimerHandle | None = None
+    transport: SendingTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
+        inner = cast(asyncio.Transport, transport)
+        super().connection_made(SendingTransport(inner, self.loop, lambda _: inner.abort(), PING_S))
 
     def pause_writing(self) -> None:
         """The buffer is full."""
         super().pause_writing()
-        self._taken_before = self._taken
-        self._look = self.loop.call_later(self.stall_s, self._check_stall)
+        self.transport.watch_stall()
 
     def resume_writing(self) -> None:
         """The peer has caught up."""
         super().resume_writing()
-        self._stop_looking()
+        self.transport.end_stall()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._stop_looking()
+        self.transport.end_stall()
         super().connection_lost(exc)
-
-    @property
-    def _taken(self) -> int:
-        return self.written - self.transport.get_write_buffer_size()
-
-    def _check_stall(self) -> None:
-        taken = self._taken
-        if taken <= self._taken_before:
-            self.transport.abort()
-        else:
-            self._taken_before = taken
-            self._look = self.loop.call_later(self.stall_s, self._check_stall)
-
-    def _stop_looking(self) -> None:
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
 
 
 class Connection(Generic[M]):
@@ -136,14 +119,12 @@ class Connection(Generic[M]):
                 raise refused from None
             raise
         assert isinstance(socket, _StallingSocket)
-        socket.stall_s = door.ping_s
+        socket.transport.send_stall_s = door.ping_s
         return cls(socket, codec)
 
     async def send(self, message: msgspec.Struct) -> None:
         """Send `message`; waits while the other end takes nothing. Raises ConnectionClosed."""
-        frame = encode(message, binary=True)
-        self._socket.written += len(frame) + (6 if len(frame) < 126 else 8 if len(frame) < 65536 else 14)
-        await self._socket.send(frame)
+        await self._socket.send(encode(message, binary=True))
 
     async def receive(self) -> M:
         """Return the next message. Raises ConnectionClosed, or BadInput for one that this version can't read."""

@@ -91,6 +91,7 @@ class BoundedHttp(HttpInTurns):
     def shutdown(self) -> None:
         """The server stops: requests at work are answered, and no others are waited for."""
         if self.cycle is None or self.cycle.response_complete:
+            self.transport.flush()
             self.transport.inner.close()
         else:
             super().shutdown()

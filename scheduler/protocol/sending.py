@@ -1,0 +1,173 @@
+"""The sending side of a connection, for server, client and worker: one write a turn of the event loop, and two bounds.
+
+A write is a system call that costs more than the frame it carries: ten small frames cost eight times less in one write.
+The bounds are what may wait to be sent, and for how long (the stall rule).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+GATHERED_BYTES_MAX = 65536
+"""When so much has been gathered it is written at once: more gains nothing, and a peer that takes it should get it."""
+
+
+class SendingTransport(asyncio.Transport):
+    """Wraps `inner`; every byte that is sent is counted here.
+
+    What is gathered counts as not yet sent; a close sends it first, an abort drops it. `cut_off` is called with a
+    reason when the peer takes too little: more than `send_buffer_bytes_max` wait, or, while the stall is watched,
+    nothing is taken in `send_stall_s`.
+    """
+
+    __slots__ = (
+        "_cut_off",
+        "_flush",
+        "_gathered",
+        "_gathered_bytes",
+        "_loop",
+        "_stall_timer",
+        "_taken_before",
+        "_written",
+        "has_ended",
+        "inner",
+        "send_buffer_bytes_max",
+        "send_stall_s",
+    )
+
+    def __init__(
+        self,
+        inner: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        cut_off: Callable[[str], None],
+        send_stall_s: float,
+        send_buffer_bytes_max: int = sys.maxsize,
+    ) -> None:
+        self.inner = inner
+        self.send_stall_s = send_stall_s
+        self.send_buffer_bytes_max = send_buffer_bytes_max
+        """The application may raise it for a peer with more results."""
+        self.has_ended = False
+        """Whether our last message is written."""
+        self._loop = loop
+        self._cut_off = cut_off
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._flush: asyncio.Handle | None = None
+        self._written = 0
+        self._taken_before = 0
+        self._stall_timer: asyncio.TimerHandle | None = None
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send `data` at the end of this turn of the loop, together with what else is written in it."""
+        if self.is_closing():
+            return
+        self._written += len(data)
+        self._gathered.append(bytes(data))
+        self._gathered_bytes += len(data)
+        if self._gathered_bytes >= GATHERED_BYTES_MAX or self.get_write_buffer_size() > self.send_buffer_bytes_max:
+            self.flush()
+            if self.get_write_buffer_size() > self.send_buffer_bytes_max and not self.inner.is_closing():
+                self._cut_off("send_buffer_full")
+        elif self._flush is None:
+            self._flush = self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand all that is gathered to the wrapped transport."""
+        gathered = self._gathered
+        self.drop_gathered()
+        if gathered and not self.inner.is_closing():
+            self.inner.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
+
+    def drop_gathered(self) -> None:
+        """Send nothing of what is gathered."""
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        self._gathered = []
+        self._gathered_bytes = 0
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait to be sent."""
+        return self._gathered_bytes + self.inner.get_write_buffer_size()
+
+    def watch_stall(self) -> None:
+        """Something waits to be sent: from now on the peer must take some of it in each `send_stall_s`."""
+        if self._stall_timer is None:
+            self._taken_before = self._taken
+            self._stall_timer = self._loop.call_later(self.send_stall_s, self._check_stall)
+
+    def end_stall(self) -> None:
+        """The peer has caught up, or is gone."""
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    @property
+    def _taken(self) -> int:
+        return self._written - self.get_write_buffer_size()
+
+    def _check_stall(self) -> None:
+        self._stall_timer = None
+        if self._taken <= self._taken_before:
+            self._cut_off("takes_nothing")
+        else:
+            self.watch_stall()
+
+    # ---- the end
+
+    def write_eof(self) -> None:
+        """End the sending side after what is gathered."""
+        self.flush()
+        self.inner.write_eof()
+
+    def close(self) -> None:
+        """Close when all is sent."""
+        self.flush()
+        self.inner.close()
+
+    def abort(self) -> None:
+        """Cut the connection off at once; what waits to be sent is dropped."""
+        self.drop_gathered()
+        self.inner.abort()
+
+    # ---- as they are
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self.has_ended or self.inner.is_closing()
+
+    def can_write_eof(self) -> bool:
+        """Whether the sending side can be ended alone; with TLS it can't."""
+        return self.inner.can_write_eof()
+
+    def is_reading(self) -> bool:
+        """Whether reading is not paused."""
+        return self.inner.is_reading()
+
+    def pause_reading(self) -> None:
+        """Read nothing for now."""
+        self.inner.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        self.inner.resume_reading()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set when pause_writing and resume_writing are called."""
+        self.inner.set_write_buffer_limits(high, low)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what is known of the connection."""
+        return self.inner.get_extra_info(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Hand the connection to another protocol."""
+        self.inner.set_protocol(protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Return the protocol that the connection belongs to."""
+        return self.inner.get_protocol()
