@@ -26,6 +26,7 @@ ONLY_SERVICE = {
     "core.clock.SystemClock",  # seam: the clock
     "service.ending.Deadline",  # a simulation ends when nothing is left to do
     "protocol.answers.JobView",  # the records of HTTP
+    "protocol.field_types.Times",  # a part of results that are sent
     "stores.embedded.EmbeddedStore",  # seam: the store
     "stores.guard.GuardedServer",
     "stores.redis.RedisStore",
