@@ -123,6 +123,7 @@ class Feed(FeedAnswers):
     # ---- a flush
 
     def _take(self, selects: object) -> tuple[list[ScriptCall], list[OnAnswer]]:
+        self.before_flush()
         self._compose()
         sent, handlers = super()._take(self)
         if self._must_reconcile:

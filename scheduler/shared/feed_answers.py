@@ -45,6 +45,8 @@ class FeedAnswers(ScriptQueue):
         self.judges_from_ms = 0
         """Until then nobody is judged dead: the store was away, and all leases have ended together."""
         self.must_beat = True
+        self.before_flush: Callable[[], None] = _nothing
+        """Queues what the members role has to do now."""
         self.letters = Letters()
         self.hunger = Hunger()
         self._desk = desk
@@ -257,3 +259,7 @@ _HANDLERS: dict[str, Callable[[FeedAnswers, str], None]] = {
     "look": FeedAnswers._look_came,
     "come": FeedAnswers._come_came,
 }
+
+
+def _nothing() -> None:
+    """Do nothing."""

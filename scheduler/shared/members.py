@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from voxpool.scheduler.core.clock import Clock
@@ -11,6 +12,8 @@ from voxpool.scheduler.shared.calls import Said
 from voxpool.scheduler.shared.feed import Feed
 
 BEATS_A_LEASE = 3
+TICK_MS = 250
+"""The longest sleep: after a stall everything may be due."""
 TIDY_MS = 1000
 """Time between two looks at what is due and what has ended long ago."""
 SLICE = 100
@@ -27,14 +30,24 @@ class Members:
         self._ended_max = ended_max
         self._beat_at_ms = 0
         self._tidy_at_ms = 0
+        feed.before_flush = self.run_once
 
     @property
     def due_ms(self) -> int:
         """When `run_once` has something to do."""
         return 0 if self._feed.must_beat else min(self._beat_at_ms, self._tidy_at_ms)
 
+    async def run_forever(self) -> None:
+        """Do what is due, also when nothing else is sent."""
+        while True:
+            self.run_once()
+            await asyncio.sleep(min(TICK_MS, max(1, self.due_ms - self._clock.now_ms())) / 1000)
+
     def run_once(self) -> None:
-        """Queue what is due now."""
+        """Queue what is due now. The feed calls it, too: a flush of one that is no member now begins with a beat.
+
+        Else it would take jobs under a lease that has ended, and another one would adopt them at once.
+        """
         feed, now_ms = self._feed, self._clock.now_ms()
         if feed.is_repeating:
             return

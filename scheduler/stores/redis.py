@@ -37,6 +37,8 @@ from voxpool.scheduler.stores.shown import without_password
 
 ANSWER_TIMEOUT_S = 5.0
 """For a whole flush: at most CALLS_MAX calls of a few ms at worst. A server that takes longer counts as lost."""
+COMMANDS = frozenset({"SET", "MGET", "UNLINK"})
+"""Calls that are commands of the server and no scripts: they carry audio, which is no argument of a script."""
 CALLS_MAX = 1024
 """The most calls of one flush; only a bug sends more (ScriptQueue sends 256)."""
 
@@ -185,6 +187,9 @@ class RedisStore:
             self.restarts += 1
             answers[missing:] = await self._evaluate(calls[missing:])
         self._check([(call.name, answer) for call, answer in zip(calls, answers, strict=True)])
+        for place, call in enumerate(calls):
+            if call.name in COMMANDS:
+                answers[place] = _texts(answers[place])
         for answer in answers:
             if not isinstance(answer, list):
                 raise StoreUnavailable(f"{self.url}: {str(answer)[:80]!r} is no answer of a script")
@@ -206,7 +211,12 @@ class RedisStore:
 
     async def _evaluate(self, calls: Sequence[ScriptCall]) -> list[Any]:
         keys, sha1 = self._keys, self._sha1
-        return await self._exchange([("EVALSHA", sha1[name], len(keys), *keys, *args) for name, args in calls])
+        return await self._exchange(
+            [
+                (name, *args) if name in COMMANDS else ("EVALSHA", sha1[name], len(keys), *keys, *args)
+                for name, args in calls
+            ]
+        )
 
     async def _exchange(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
         """Send `commands` at once and return what each was answered, errors of the server included."""
@@ -234,6 +244,11 @@ def _pool(url: str) -> Any:
         )
     except ValueError as error:
         raise ConfigError(f"store = {without_password(url)!r}: {error}; write redis://HOST:PORT/DB") from None
+
+
+def _texts(answer: Any) -> list[str]:
+    """Return the answer to a command in the form of a script's: texts, '' where there is nothing."""
+    return ["" if text is None else str(text) for text in (answer if isinstance(answer, list) else [answer])]
 
 
 def _run_id_of(info: object) -> str:

@@ -82,7 +82,8 @@ class Partition:
 
     def begin(self) -> None:
         """Begin a flush."""
-        self.members.run_once()
+        if not self.feed.has_work:
+            self.members.run_once()
         running = self._running = self.feed.run_once(self.feed)
         self._step(lambda: running.send(None))
 

@@ -286,3 +286,14 @@ def test_only_a_new_job_is_refused_for_want_of_room(accepted: bool, monkeypatch:
     two.flush(two.a)
     two.flush(two.a)
     assert two.store.members("records") == (["0.r"] if accepted else [])
+
+
+def test_a_flush_begins_with_a_beat_when_one_is_due() -> None:
+    """A job that is taken without a lease is adopted by the next beat of another scheduler."""
+    two = Two()
+    two.node(two.a)
+    two.submit()
+    two.now_ms += LEASE_MS + 1
+    (partition,) = two.a.partitions
+    partition.begin()
+    assert partition.flush is not None and partition.flush.calls[0].name == "beat"
