@@ -10,7 +10,7 @@ import pytest
 from tests.unit.played_client import PAIR, asks, client_of, now, result_of, submitted
 from tests.unit.played_scheduler import PlayedScheduler, settle, welcome
 from tests.unit.virtual import virtual
-from voxpool.scheduler.protocol.messages import Accepted, CancelJob, RejectedSubmit, Submit
+from voxpool.scheduler.protocol.messages import Accepted, CancelJob, Partial, RejectedSubmit, Submit
 from voxpool.scheduler.sdk import Client, ClientClosed, SubmitRejected
 
 
@@ -255,3 +255,19 @@ async def test_a_submit_has_the_trace_of_its_caller(
         first.say(welcome())
         await settle()
         assert [submit.trace for submit in first.of_kind(Submit)] == [trace]
+
+
+@virtual
+async def test_partial_results_come_while_the_job_runs(scheduler: PlayedScheduler) -> None:
+    async with client_of() as client:
+        started = asyncio.create_task(client.start(b"audio", PAIR, request_id="a", partials=True))
+        first = await scheduler.connected(1)
+        first.say(welcome(), Accepted("a", "j-a"))
+        job = await started
+        assert [submit.partials for submit in first.of_kind(Submit)] == [True]
+        first.say(Partial("a", "j-a", 1, 0, "good"), Partial("a", "j-old", 1, 9, "of another job"))
+        seen = []
+        async for partial in job.partials():
+            seen.append(partial.output)
+            first.say(result_of("a", 1))
+        assert seen == ["good"] and (await job.result()).state == "completed"

@@ -86,6 +86,8 @@ async def test_what_nobody_asked_for_is_dropped() -> None:
     assert not desk.wants(stage.node, NodePartial(job_id, 2, 0))
     stage.send("b", 0)
     assert (received(stage.first), received(other)) == ([("b", 0)], [])
+    unwatched = await stage.place.rig.submit(PAIR)
+    assert unwatched.node_id and not stage.place.results.wants_partials(unwatched)
 
 
 @virtual

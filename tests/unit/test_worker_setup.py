@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -83,3 +84,9 @@ def test_the_setup_of_an_app_is_its_nodes_unless_another_one_is_given() -> None:
     assert app.node("ws://127.0.0.1:1")._setup is load
     assert Worker("ws://127.0.0.1:1", node_id="n", pairs=["zh:en"], work=app)._setup is load
     assert Worker("ws://127.0.0.1:1", node_id="n", pairs=["zh:en"], work=app, setup=other)._setup is other
+
+
+def test_a_worker_draws_from_what_it_was_given_or_from_the_system() -> None:
+    given = random.Random(1)
+    assert Worker("ws://127.0.0.1:1", node_id="n", pairs=["zh:en"], work=work, random=given)._random is given
+    assert Worker("ws://127.0.0.1:1", node_id="n", pairs=["zh:en"], work=work)._random.random() < 1
