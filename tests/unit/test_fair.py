@@ -121,30 +121,6 @@ def test_shares_follow_the_weights() -> None:
     assert Counter(pool.started) == pytest.approx({"a": 100, "b": 200, "c": 400}, abs=2)
 
 
-def test_a_key_that_waits_only_now_and_then_gets_its_part_and_no_more() -> None:
-    """A closed loop: `a` has one job, and the next comes when that has started. A key that is ahead is remembered."""
-    pool = Pool()
-    pool.submit("b", 3000)
-    pool.submit("a")
-    for _ in range(1000):
-        pool.turn()
-        if pool.started[-1] == "a":
-            pool.submit("a")
-    assert Counter(pool.started) == pytest.approx({"a": 500, "b": 500}, abs=1)
-
-
-def test_what_found_no_slot_is_not_charged() -> None:
-    """Nothing is known of the room: ten jobs are asked for and one starts."""
-    pool = Pool()
-    pool.submit("a", 3000)
-    pool.submit("b")
-    for _ in range(1000):
-        pool.turn(ask=10, room=None)
-        if pool.started[-1] == "b":
-            pool.submit("b")
-    assert Counter(pool.started) == pytest.approx({"a": 500, "b": 500}, abs=1)
-
-
 @pytest.mark.parametrize("is_asked", [False, True], ids=["while they wait", "while the store looks for slots"])
 def test_a_cancelled_job_is_not_charged(is_asked: bool) -> None:
     """`a` cancels 999 of its 1,000 jobs; the last one starts as soon as one of another key that never cancelled."""
@@ -186,18 +162,6 @@ def test_a_job_that_came_back_from_a_node_comes_first_in_its_priority() -> None:
     pool.waiting.add(job)
     pool.submit("live", priority=1)
     assert [pool.turn().jobs[0].sequence for _ in range(2)] == [21, job.sequence]
-
-
-def test_a_key_pays_again_for_jobs_that_fail_by_themselves() -> None:
-    pool = Pool()
-    pool.submit("failing", 1000)
-    pool.submit("well", 1000)
-    for _ in range(600):
-        (job,) = pool.turn().jobs
-        if pool.started[-1] == "failing" and job.attempt < 3:
-            pool.waiting.charge(job)
-            pool.waiting.add(job)
-    assert Counter(pool.started)["failing"] == pytest.approx(300, abs=3)
 
 
 def test_pairs_take_turns_when_keys_differ() -> None:

@@ -47,6 +47,7 @@ def broken_in(production: Production, forced: int) -> list[str]:
             broken.append(f"no assign beyond the slots: {worker.node_id} got {worker.overfull}")
         if worker.is_up and worker.node_id not in production.core.node_registry.nodes:
             broken.append(f"a connected node can be chosen: {worker.node_id} was taken offline")
+    broken += [f"{checker.sentence}: {checker.examples[0]}" for checker in production.turns if checker.broken]
     return broken + [f"nothing is left over: {what}" for what in left_over(production)]
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from voxpool.scheduler.core.jobs.job import Share
 from voxpool.sim.explore.model.flow import Flow
 from voxpool.sim.explore.model.shape import Shape
 from voxpool.sim.explore.model.steps import execution_of
+
+A, B = Share(3, "a", 1.0), Share(3, "b", 4.0)
+URGENT = Share(1, "b", 4.0)
 
 COMPLETE: dict[str, tuple[str, Shape]] = {
     "1-timeout-offline": (
@@ -51,6 +55,22 @@ COMPLETE: dict[str, tuple[str, Shape]] = {
         "one job: the store still has a node of a scheduler that died, and another goes offline",
         Shape(offline=("n1",), leftover=True),
     ),
+    "fair-2-keys": (
+        "fair order, two keys with the weights 1 and 4: jobs come while the store looks for a slot and finds none",
+        Shape(nodes=1, jobs=5, shares=(B, A, A, B, B), waiting=3),
+    ),
+    "fair-idle": (
+        "fair order, two keys: the second has a job now and then, while the first waits all the time",
+        Shape(nodes=1, jobs=5, shares=(B, B, B, A, A), waiting=3),
+    ),
+    "fair-cancel": (
+        "fair order, two keys: the second cancels its first job",
+        Shape(nodes=1, jobs=5, shares=(B, B, B, A, A), waiting=4, cancels=("j4",)),
+    ),
+    "fair-priority-error": (
+        "fair order, two keys and two priorities: the first attempt ends with an error",
+        Shape(nodes=1, jobs=4, shares=(A, A, B, URGENT), waiting=2, errors=1),
+    ),
 }
 """All orders of these are tried."""
 
@@ -58,6 +78,10 @@ LARGE: dict[str, tuple[str, Shape]] = {
     "all-together": (
         "two jobs: two timeouts, a node goes offline, late results, a resubmit and a cancel",
         Shape(jobs=2, timeouts=2, offline=("n1",), resubmits=("j1",), cancels=("j2",)),
+    ),
+    "fair-all": (
+        "fair order, two keys and two priorities: an error, and a cancel",
+        Shape(nodes=1, jobs=4, shares=(A, A, B, URGENT), waiting=2, errors=1, cancels=("j2",)),
     ),
 }
 """Too many orders: those near the default, then random ones and PCT."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, NodeResult, Register
+from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, NodeResult, Register, WorkError
 from voxpool.sim.explore.model.channels import Channel, Link, Names, result_label
 from voxpool.sim.explore.model.execution import Step
 from voxpool.sim.explore.search.footprints import Footprints
@@ -29,9 +29,14 @@ class SocketHandler:
 
 
 class ModelWorker:
-    """One worker with `slots`; it answers busy to the first `busy` assigns, and to any beyond its slots."""
+    """One worker with `slots`; it answers busy to the first `busy` assigns, and to any beyond its slots.
 
-    def __init__(self, node_id: str, pair: str, slots: int, busy: int, footprints: Footprints, names: Names) -> None:
+    The work of its first `errors` attempts ends with an error.
+    """
+
+    def __init__(
+        self, node_id: str, pair: str, slots: int, busy: int, errors: int, footprints: Footprints, names: Names
+    ) -> None:
         self.node_id = node_id
         self.slots = slots
         self.is_up = True
@@ -43,6 +48,7 @@ class ModelWorker:
         """Its connections; the last one is open at its end."""
         self._pair = pair
         self._busy = busy
+        self._errors = errors
         self._key = f"worker {node_id}"
         self._footprints = footprints
         self._names = names
@@ -107,7 +113,11 @@ class ModelWorker:
         """Complete the work on a job."""
         self._footprints.write(self._key)
         attempt, _ = self.running.pop(job_id)
-        self._say(NodeResult(job_id, attempt, "done"))
+        if self._errors:
+            self._errors -= 1
+            self._say(NodeResult(job_id, attempt, error=WorkError("planned", retryable=True)))
+        else:
+            self._say(NodeResult(job_id, attempt, "done"))
 
     def die(self) -> None:
         """End the process and close its socket."""

@@ -11,12 +11,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.config import FAIR, Settings, ms
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, Register
+from voxpool.scheduler.telemetry.fan_out import fan_out
+from voxpool.sim.checkers import KeysTakeTurns
 from voxpool.sim.explore.model.channels import Link
 from voxpool.sim.explore.model.execution import Step
 from voxpool.sim.explore.model.flushes import Flushes
@@ -24,6 +26,7 @@ from voxpool.sim.explore.model.model_worker import ModelWorker, SocketHandler
 from voxpool.sim.explore.model.observed import Observed, Sink
 from voxpool.sim.explore.model.shape import PAIR, Shape
 from voxpool.sim.explore.model.timers import ExploredClock, Timers
+from voxpool.sim.explore.model.turns import FirstTurns
 from voxpool.sim.explore.search.footprints import Footprints
 from voxpool.sim.explore.search.histories import Histories
 from voxpool.sim.virtual_time.loop import VirtualLoop
@@ -34,6 +37,7 @@ SETTINGS = {
     "dispatch_timeout_s": 3.0,  # four of them come before the first heartbeat
     "waiting_timeout_s": 100.0,  # the store answers in the end
     "lease_s": 45.0,
+    "backoff_s": 0.0,  # a job that failed waits again at once
     "timeouts_slice": 1,  # two timeouts at the same time are then two steps
 }
 
@@ -52,7 +56,8 @@ class Stage:
     def __init__(self, shape: Shape, variant: Variant) -> None:
         self.shape = shape
         self.variant = variant
-        self.settings = msgspec.convert({**SETTINGS, **variant.settings}, Settings)
+        order = {"order": FAIR} if shape.shares else {}
+        self.settings = msgspec.convert({**SETTINGS, **order, **variant.settings}, Settings)
         self.footprints = Footprints()
         self.histories = Histories(shape.nodes + shape.leftover, variant.scripts)
 
@@ -68,21 +73,22 @@ class Production:
         self.clock = ExploredClock(self.loop.env, footprints)
         self.histories = stage.histories
         self.flushes = Flushes(self.loop, stage.histories, footprints, self.observed.name)
+        self.turns = [KeysTakeTurns(self.loop)] if shape.shares else []  # type: ignore[arg-type]
         self.core = Core.build(
             settings=stage.settings,
             clock=self.clock,
             runner=self.flushes,
             sink=Sink(self.observed),
-            observer=self.observed,
+            observer=fan_out([self.observed, *self.turns, FirstTurns(self.observed)])
+            if shape.shares
+            else self.observed,
             random=Even(),  # type: ignore[arg-type]
             instance=INSTANCE,
             classes=stage.variant.classes,
         )
         self.timers = Timers(self.core, self.clock, self.loop, self.observed.name)
         self.workers = {
-            name: ModelWorker(
-                name, PAIR, shape.slots, shape.busy if name == "n1" else 0, footprints, self.observed.name
-            )
+            name: ModelWorker(name, PAIR, shape.slots, *shape.failures_of(name), footprints, self.observed.name)
             for name in shape.node_names
         }
         self.clients: dict[Step, Callable[[], object]] = {
@@ -124,6 +130,10 @@ class Production:
                 step, state = self.flushes.commits(flush)[0]
                 self.flushes.commit(flush, step, state)
                 self.flushes.reply(flush)
+        for step in [*self.clients][: self.shape.waiting]:
+            self.clients.pop(step)()
+            while self.loop._ready:
+                self.loop._turn()
 
     def _leave_over(self) -> None:
         """Write the leftovers of a dead scheduler into the store."""
@@ -147,7 +157,8 @@ class Production:
         return submit
 
     def _submit(self, name: str) -> Job:
-        return self.core.dispatcher.submit(pair=PAIR, audio=b"audio", request_id=name)
+        share = self.shape.share_of(name)
+        return self.core.dispatcher.submit(pair=PAIR, audio=b"audio", request_id=name, share=share)
 
     def _result(self, link: Link, result: NodeResult) -> None:
         node = link.node

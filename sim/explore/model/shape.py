@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from voxpool.scheduler.core.jobs.job import Share
+
 PAIR = "zh:en"
 
 
@@ -31,6 +33,12 @@ class Shape:
     """Jobs whose clients may cancel, once."""
     busy: int = 0
     """Number of assigns that n1 answers busy although it has room."""
+    errors: int = 0
+    """Number of attempts that n1 answers with an error after which the job may be tried again."""
+    shares: tuple[Share, ...] = ()
+    """The shares of the jobs, one each, with the setting order = "fair"; () = the order is that of the submits."""
+    waiting: int = 0
+    """Number of jobs, from j1 on, that are submitted before the first step."""
     leftover: bool = False
     """True when the store still has a node of a dead scheduler."""
     hops: int = 0
@@ -40,6 +48,14 @@ class Shape:
     def job_names(self) -> list[str]:
         """Return j1, j2, …"""
         return [f"j{number}" for number in range(1, self.jobs + 1)]
+
+    def share_of(self, job: str) -> Share | None:
+        """Return the share of a job; None when the order is that of the submits."""
+        return self.shares[self.job_names.index(job)] if self.shares else None
+
+    def failures_of(self, node: str) -> tuple[int, int]:
+        """Return how many assigns `node` answers busy, and how many attempts with an error."""
+        return (self.busy, self.errors) if node == "n1" else (0, 0)
 
     @property
     def node_names(self) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from voxpool.sim.experiments.without import variant_without
 from voxpool.sim.explore.model.execution import MakeExecution
-from voxpool.sim.explore.model.flows import COMPLETE, FLOWS
+from voxpool.sim.explore.model.flows import COMPLETE, FLOWS, A, B
 from voxpool.sim.explore.model.running import run_execution
 from voxpool.sim.explore.model.shape import Shape
 from voxpool.sim.explore.model.steps import execution_of
@@ -22,6 +22,7 @@ SMALL = {
     "a node of a dead scheduler, another goes offline": (COMPLETE["1-leftover-offline"][1], 473),
     "an answer of the store is lost, a node goes offline": (COMPLETE["1-offline-lost"][1], 1_531),
     "a cancel, between two hops, too": (Shape(cancels=("j1",), hops=1), 566),
+    "fair order, two keys, and an error": (Shape(jobs=3, nodes=1, shares=(A, A, B), waiting=2, errors=1), 360),
 }
 
 
