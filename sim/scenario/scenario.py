@@ -286,6 +286,11 @@ def _check_wire(scenario: Scenario, place: str) -> None:
         raise ConfigError(f'{place}: [loop] needs ends = "model": on the wire the scheduler handles real bytes')
     if "store" in scenario.settings:
         raise ConfigError(f'{place}: settings.store needs ends = "model": on the wire the store is in memory')
+    for i, traffic in enumerate(scenario.traffic):
+        if traffic.weight != 1:
+            raise ConfigError(
+                f'{place}: traffic[{i}].weight needs ends = "model": on the wire its token has the weight'
+            )
 
 
 def distribution(value: float | Distribution) -> Distribution:

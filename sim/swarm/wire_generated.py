@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import random
 
+import msgspec
+
+from voxpool.scheduler.config import FAIR
 from voxpool.sim.chance.distributions import Even, Exponential, Lognormal
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.faults import FaultKind, faults_of
@@ -28,6 +31,8 @@ CLIENT_WEIGHT = 2.0
 SHARE_OF_KINDS = 0.6
 SHORT_S, LONG_S = (0.3, 6.0), (5.0, 40.0)
 """Durations of faults; a run has short or long ones of a kind."""
+FAIR_SHARE = 0.3
+"""Share of the runs whose waiting jobs start by priority and key."""
 CLIENT_GONE_S = (0.3, 8.0)
 """A crashed client is back within the grace of its session."""
 LARGE_AUDIO_BYTES = (300_000.0, 1_200_000.0)
@@ -45,6 +50,7 @@ def draw_wire_scenario(seed: int) -> Scenario:
         _stream(chance, over, work, large=chance.random() < 0.3 and over == "session")
         for over in ("session", "in_order", "http")
     ]
+    order, traffic = _sharing(plain_random(seed, "wire/teams"), traffic)
     return Scenario(
         name="swarm-wire",
         seed=seed,
@@ -53,6 +59,7 @@ def draw_wire_scenario(seed: int) -> Scenario:
         tokens=chance.random() < 0.3,
         settings={
             **SETTINGS,
+            **order,
             "in_order_grace_s": chance.choice([2.0, 5.0]),
             "drain_s": chance.choice([0.0, 1.0, 30.0]),
         },
@@ -75,6 +82,17 @@ def _stream(chance: random.Random, over: str, work: object, large: bool) -> Traf
         retries=0 if over == "in_order" else 1,  # a submit that is sent again takes a new place in the order
         over=over,  # type: ignore[arg-type]
     )
+
+
+def _sharing(chance: random.Random, traffic: list[Traffic]) -> tuple[dict[str, str], list[Traffic]]:
+    """Draw the order of the waiting jobs; in the order `fair` the streams have keys and priorities."""
+    if chance.random() >= FAIR_SHARE:
+        return {}, traffic
+    shared = [
+        msgspec.structs.replace(stream, key=chance.choice(["", "a", "b"]), priority=chance.choice([1, 3, 3, 5]))
+        for stream in traffic
+    ]
+    return {"order": FAIR}, shared
 
 
 def _faults(chance: random.Random, duration_s: float, nodes: int) -> list[Fault]:

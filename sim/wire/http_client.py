@@ -77,6 +77,8 @@ class WireHttpClient(WireClient):
             query: dict[str, object] = {"pair": asked.pair, "wait_s": self._random.choice([0, 1])}
             if asked.timeout_ms is not None:
                 query["timeout_ms"] = asked.timeout_ms
+            share = {"priority": asked.priority, "key": asked.key}
+            query |= {name: value for name, value in share.items() if value is not None}
             answer = await http.ask("POST", "/v1/jobs", query, asked.audio, [("idempotency-key", asked.request_id)])
             if asked.may_be_cancelled and answer.is_success:
                 answer = await http.ask("DELETE", f"/v1/jobs/{_job(answer).job_id}")

@@ -57,6 +57,9 @@ class Asked:
     digest: str
     timeout_ms: int | None = None
     affinity: bool = False
+    priority: int | None = None
+    key: str | None = None
+    """With the setting order = "fair": its priority, and whose turn it takes (None = that of its token)."""
     life: int = 0
     """The process of the client that has submitted it: 1 for the first, 0 before."""
     may_be_cancelled: bool = False

@@ -125,6 +125,8 @@ class SdkClient(WireClient):
                 request_id=asked.request_id,
                 timeout_ms=asked.timeout_ms,
                 session_affinity=asked.affinity,
+                priority=asked.priority,
+                key=asked.key,
             )
         except Exception as error:
             result = error

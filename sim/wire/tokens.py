@@ -12,12 +12,13 @@ ROLES = ("client", "node", "admin")
 
 
 def write_tokens(path: Path, seed: int) -> dict[str, str]:
-    """Write a token of each role into `path`, and return the secrets by role."""
+    """Write a token of each role into `path`, and return the secrets by role; that of the clients may name keys."""
     random = plain_random(seed, "tokens")
     secrets = {role: f"{SECRET_PREFIX}{random.getrandbits(256):064x}" for role in ROLES}
     path.write_text(
         "".join(
             f'[[tokens]]\nname = "{role}"\nrole = "{role}"\nsha256 = "{sha256(secret.encode()).hexdigest()}"\n'
+            + ("keys = true\n" if role == "client" else "")
             for role, secret in secrets.items()
         ),
         encoding="utf-8",

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from voxpool.scheduler.config import Settings
+from voxpool.scheduler.config import FAIR, Settings
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.service.serve import serve
 from voxpool.scheduler.stores.memory import MemoryStore
@@ -259,6 +259,8 @@ class WireWorld(ObservedWorld):
         number = len(self.ledger.of(client.name))
         asked = Asked(client.name, number, request.request_id, request.pair, audio, in_order, digest_of(audio))
         asked.timeout_ms, asked.affinity = request.timeout_ms, request.affinity
+        if self.settings.order == FAIR:
+            asked.priority, asked.key = request.share.priority, request.share.key or None
         self.ledger.asks(asked)
         self.clients.make(request)
         client.take(asked)

@@ -15,6 +15,7 @@ import msgspec
 
 import voxpool.sim.wire.run  # noqa: F401 - before the run: the body of a class that is imported is a call, too
 from reference.pages import ROOT
+from voxpool.scheduler.config import FAIR
 from voxpool.sim.cli.play import SCENARIOS
 from voxpool.sim.play import play
 from voxpool.sim.scenario.scenario import load_scenario
@@ -44,14 +45,16 @@ def _does_something(node: ast.AST) -> bool:
 
 
 def entered() -> set[Path]:
-    """Return the modules with a function that a run of the packaged scenario calls."""
+    """Return the modules with a function that a run of the packaged scenario, in the order `fair`, calls."""
     files: set[str] = set()
 
     def called(frame: FrameType, event: str, _argument: Any) -> None:
         if event == "call" and frame.f_code.co_name != "<module>":
             files.add(frame.f_code.co_filename)
 
-    scenario = msgspec.structs.replace(load_scenario(SCENARIOS / "wire.toml"), duration_s=DURATION_S)
+    packaged = load_scenario(SCENARIOS / "wire.toml")
+    settings = {**packaged.settings, "order": FAIR}
+    scenario = msgspec.structs.replace(packaged, duration_s=DURATION_S, settings=settings)
     sys.setprofile(called)
     try:
         played = play(scenario)

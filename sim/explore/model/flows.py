@@ -67,9 +67,9 @@ COMPLETE: dict[str, tuple[str, Shape]] = {
         "fair order, two keys: the second cancels its first job",
         Shape(nodes=1, jobs=5, shares=(B, B, B, A, A), waiting=4, cancels=("j4",)),
     ),
-    "fair-priority-error": (
-        "fair order, two keys and two priorities: the first attempt ends with an error",
-        Shape(nodes=1, jobs=4, shares=(A, A, B, URGENT), waiting=2, errors=1),
+    "fair-all": (
+        "fair order, two keys and two priorities: no slot is found, an attempt ends with an error, a job is cancelled",
+        Shape(nodes=1, jobs=4, shares=(A, A, B, URGENT), waiting=3, errors=1, cancels=("j2",)),
     ),
 }
 """All orders of these are tried."""
@@ -79,9 +79,9 @@ LARGE: dict[str, tuple[str, Shape]] = {
         "two jobs: two timeouts, a node goes offline, late results, a resubmit and a cancel",
         Shape(jobs=2, timeouts=2, offline=("n1",), resubmits=("j1",), cancels=("j2",)),
     ),
-    "fair-all": (
-        "fair order, two keys and two priorities: an error, and a cancel",
-        Shape(nodes=1, jobs=4, shares=(A, A, B, URGENT), waiting=2, errors=1, cancels=("j2",)),
+    "fair-large": (
+        "fair order, two nodes and five jobs: the same, and a node answers busy",
+        Shape(nodes=2, jobs=5, shares=(A, A, B, URGENT, B), waiting=2, errors=1, busy=1, cancels=("j2",)),
     ),
 }
 """Too many orders: those near the default, then random ones and PCT."""

@@ -13,7 +13,7 @@ import msgspec
 
 from voxpool.scheduler.config import FAIR, Settings, ms
 from voxpool.scheduler.core.composition import Core
-from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job import DISPATCHED, Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.scripts import register_node
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, Register
@@ -167,9 +167,10 @@ class Production:
         assert node is not None
         job = self.observed.jobs[result.job_id]
         was = job.state
+        is_held = (was, job.attempt, job.node_id) == (DISPATCHED, result.attempt, node.node_id)
         self.core.node_events.result(node, result)
         self.observed.result_handled(job, was, result.attempt, node)
-        if result.busy and node.connected:
+        if result.busy and is_held and node.connected:  # a late answer changes nothing
             self.observed.busy_until[node.node_id] = self.clock.ms + self._busy_rest_ms
 
     def _closed(self, link: Link) -> None:

@@ -11,6 +11,7 @@ from voxpool.sim.explore.model.running import run_execution
 from voxpool.sim.explore.model.turns import LONE, PRIORITY, TURN
 from voxpool.sim.explore.search.depth_first import every_end
 from voxpool.sim.explore.search.tally import Budget
+from voxpool.sim.explore.search.walks import random_walks
 from voxpool.sim.planted import fair_bugs
 from voxpool.sim.planted.bugs import replaced
 from voxpool.sim.world.variant import Variant
@@ -19,7 +20,7 @@ INTERLEAVINGS = {
     "fair-2-keys": 23_020,
     "fair-idle": 23_020,
     "fair-cancel": 58_170,
-    "fair-priority-error": 23_020,
+    "fair-all": 56_340,
 }
 BUGS: dict[type[FairWaitingJobs], tuple[str, int, str]] = {
     # bug: (flow, schedules within which it is found, the sentence of the check that breaks)
@@ -28,7 +29,7 @@ BUGS: dict[type[FairWaitingJobs], tuple[str, int, str]] = {
     fair_bugs.DoesNotChargeBack: ("fair-2-keys", 400, LONE),
     fair_bugs.ForgetsIdleKeys: ("fair-idle", 200, TURN),
     fair_bugs.ChargesForWhatIsCancelled: ("fair-cancel", 400, LONE),
-    fair_bugs.PrioritiesAreWeights: ("fair-priority-error", 200, PRIORITY),
+    fair_bugs.PrioritiesAreWeights: ("fair-all", 300, PRIORITY),
 }
 
 
@@ -38,6 +39,12 @@ def test_every_order_keeps_the_bounds(flow: str, interleavings: int) -> None:
     tally = every_end(FLOWS[flow].execution_of(Variant()), Budget())
     assert tally.is_complete and not tally.broken, tally.broken
     assert tally.interleavings == interleavings
+
+
+@pytest.mark.large
+def test_random_orders_of_a_larger_flow_keep_the_bounds() -> None:
+    tally = random_walks(FLOWS["fair-large"].execution_of(Variant()), 1_000, 1, Budget())
+    assert tally.runs == 1_000 and not tally.broken, tally.broken
 
 
 def test_the_orders_have_answers_without_a_slot() -> None:

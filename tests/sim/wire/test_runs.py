@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.test_determinism import other_python
+from voxpool.scheduler.core.jobs.job import Job, Share
+from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.faults import faults_of
+from voxpool.sim.observing.watch import Watcher
 from voxpool.sim.play import play
 from voxpool.sim.scenario.scenario import Scenario, parse_scenario
 from voxpool.sim.swarm.generated import WIRE, draw_scenario
 from voxpool.sim.swarm.hashes import hashes_elsewhere
 from voxpool.sim.swarm.one_seed import play_seed
+from voxpool.sim.wire.run import play_on_wire
 
 SEEDS = range(1, 13)
 FRESH = range(1000, 2000)
@@ -33,6 +37,17 @@ BASE = {
 
 def scenario(**changes: object) -> Scenario:
     return parse_scenario({**BASE, **changes}, "test")
+
+
+class Waits(Watcher):
+    """Records how long the jobs of each share waited, in ms."""
+
+    def __init__(self) -> None:
+        self.of: dict[Share, list[int]] = {}
+
+    def job_dispatched(self, job: Job, node: Node) -> None:
+        assert job.share is not None
+        self.of.setdefault(job.share, []).append(job.dispatched_ms - job.submitted_ms)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -65,12 +80,36 @@ def test_with_tokens_every_caller_is_authenticated() -> None:
     assert with_tokens.run["jobs"]["completed"] == without.run["jobs"]["completed"] > 30
 
 
+@pytest.mark.parametrize(("tokens", "owner"), [(False, ""), (True, "client/")], ids=["open", "tokens"])
+def test_keys_take_turns_on_the_wire(tokens: bool, owner: str) -> None:
+    """Keys and priorities come from the SDK and HTTP clients, and a higher priority waits less; checkers hold."""
+    over = {"session": ("a", 3), "in_order": ("b", 3), "http": ("a", 1)}
+    streams = [
+        {"pair": "zh:en", "rate_per_s": 6, "work_s": 0.3, "over": each, "key": key, "priority": priority}
+        for each, (key, priority) in over.items()
+    ]
+    one_node = [{"count": 1, "pairs": ["zh:en"], "slots": 2}]
+    shared = scenario(
+        settings={**BASE["settings"], "order": "fair"},  # type: ignore[dict-item]
+        traffic=streams,
+        nodes=one_node,
+        tokens=tokens,
+    )
+    waits = Waits()
+    played = play_on_wire(shared, watchers=[lambda world: waits])
+    assert played.broken == []
+    assert waits.of.keys() == {Share(priority, owner + key, 1.0) for key, priority in over.values()}
+    urgent_ms, *others_ms = (sum(each) / len(each) for _, each in sorted(waits.of.items()))
+    assert all(urgent_ms < each / 2 for each in others_ms)
+
+
 def test_the_draws_reach_every_kind_of_fault_and_client() -> None:
     """Within some seeds."""
     drawn = [draw_scenario(seed, WIRE) for seed in range(1, 40)]
     assert {fault.kind for one in drawn for fault in one.faults} == set(faults_of("wire"))
     assert {traffic.over for one in drawn for traffic in one.traffic} == {"session", "in_order", "http"}
     assert {one.tokens for one in drawn} == {True, False}
+    assert {one.settings.get("order") for one in drawn} == {None, "fair"}
 
 
 def test_a_seed_has_one_trace_hash_in_other_processes_with_other_hash_seeds() -> None:
@@ -97,6 +136,7 @@ def test_stops_that_give_jobs_back_lose_nothing() -> None:
     [
         ({"loop": {"message_ms": 1}}, r'\[loop\] needs ends = "model"'),
         ({"settings": {"store": "memory"}}, 'settings.store needs ends = "model"'),
+        ({"traffic": [{"pair": "zh:en", "rate_per_s": 1, "work_s": 1, "weight": 2}]}, 'weight needs ends = "model"'),
         ({"faults": [{"kind": "link_loss", "per_target_per_h": 1}]}, 'link_loss.*with ends = "wire"'),
         ({"ends": "model"}, 'traffic.1..over = "in_order" needs ends = "wire"'),
         ({"ends": "model", "traffic": [], "tokens": True}, 'tokens = true needs ends = "wire"'),
