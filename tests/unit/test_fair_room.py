@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.rig import Rig
+from tests.unit.rig import Rig
 from tests.unit.test_fair import PAIR, Pool
+from voxpool.scheduler.config import FAIR, Settings
 from voxpool.scheduler.config import FAIR, Settings
 from voxpool.scheduler.core.admission.key_rooms import KeyRooms
 from voxpool.scheduler.core.jobs.fair import FairWaitingJobs
@@ -73,3 +75,14 @@ async def test_a_key_pays_for_the_next_attempt_of_a_job_that_failed_by_itself(re
         await rig.answer(node, next(iter(node.reservations.values())))
     names = {job.job_id: name for name, job in jobs.items()}
     assert [names[job_id] for job_id, _ in link.assigns[:3]] == order.split()
+
+
+async def test_a_finished_job_keeps_nothing_of_its_share() -> None:
+    """It costs the 8 bytes of an empty field: a gateway may name a new key for each job."""
+    rig = Rig(settings=Settings(order=FAIR))
+    node, _ = await rig.node("n1")
+    job = await rig.submit()
+    assert job.share is not None
+    await rig.answer(node, job)
+    assert job.ended and job.share is None
+    assert len(rig.core.intake._keys) == 0
