@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.rig import Rig
-from tests.unit.rig import Rig
 from tests.unit.test_fair import PAIR, Pool
-from voxpool.scheduler.config import FAIR, Settings
 from voxpool.scheduler.config import FAIR, Settings
 from voxpool.scheduler.core.admission.key_rooms import KeyRooms
 from voxpool.scheduler.core.jobs.fair import FairWaitingJobs
