@@ -80,7 +80,6 @@ async def test_a_finished_job_keeps_nothing_of_its_share() -> None:
     rig = Rig(settings=Settings(order=FAIR))
     node, _ = await rig.node("n1")
     job = await rig.submit()
-    assert job.share is not None
+    assert len(rig.core.intake._keys) == 1
     await rig.answer(node, job)
-    assert job.ended and job.share is None
-    assert len(rig.core.intake._keys) == 0
+    assert (job.ended, job.share, len(rig.core.intake._keys)) == (True, None, 0)
