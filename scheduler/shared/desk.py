@@ -262,6 +262,11 @@ class SharedDesk:
             return
         if node.holds.get(job_id) != attempt:
             return
+        if self.has(job_id, attempt + 1):
+            self._let_node_drop(node, job_id, attempt)
+            return
+        if job_id in self._held and self._held[job_id].node is not node:
+            self._drop(job_id)  # after lost writes another node here may run an earlier attempt
         self._held[job_id] = Held(attempt, node, pair, audio_name)
         if early is not None:
             self.node_answered(node, job_id, attempt, *early)

@@ -297,3 +297,18 @@ def test_a_flush_begins_with_a_beat_when_one_is_due() -> None:
     (partition,) = two.a.partitions
     partition.begin()
     assert partition.flush is not None and partition.flush.calls[0].name == "beat"
+
+
+def test_a_claim_of_a_later_attempt_ends_the_earlier_one_here() -> None:
+    """After lost writes a job may run at two nodes of one scheduler; the node of the earlier attempt drops it."""
+    two = Two()
+    earlier, link = two.node(two.a)
+    two.submit()
+    two.flush(two.a)
+    later, _ = two.node(two.a, name="m")
+    later.holds["0.r"] = 5
+    later.used = 1
+    two.a.desk.claimed("0.r", 5, later, PAIR)
+    assert link.messages[-1] == ("cancel", "0.r", "1") and earlier.holds == {} and earlier.used == 0
+    two.a.desk.node_answered(earlier, "0.r", 1, "c", "out")
+    assert earlier.early == {} and two.a.desk.has("0.r", 5)
