@@ -107,6 +107,8 @@ class WorkerApp(Generic[W, R]):
         slots: int | None = None,
         token: str | None = None,
         ca_file: str | Path | None = None,
+        health_port: int | None = None,
+        health_host: str = "127.0.0.1",
         on_event: Callable[[str], None] = lambda text: None,
     ) -> Worker:
         """Return the Worker, to `run` it in a program of your own; its name is machine and process unless given."""
@@ -120,6 +122,8 @@ class WorkerApp(Generic[W, R]):
             token=token,
             ca_file=ca_file,
             drain_s=self.drain_s,
+            health_port=health_port,
+            health_host=health_host,
             on_event=on_event,
         )
 
@@ -131,6 +135,8 @@ class WorkerApp(Generic[W, R]):
         slots: int | None = None,
         token: str | None = None,
         ca_file: str | Path | None = None,
+        health_port: int | None = None,
+        health_host: str = "127.0.0.1",
         on_event: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Work until SIGTERM or SIGINT, then finish the running jobs, leave and return. A second signal ends at once.
@@ -139,7 +145,16 @@ class WorkerApp(Generic[W, R]):
         while this one was stopped. When an engine is still at work then, the process ends with EXIT_FAILED and that
         error as its last event: it does not wait for a thread that may never return.
         """
-        node = self.node(url, node_id=node_id, slots=slots, token=token, ca_file=ca_file, on_event=on_event)
+        node = self.node(
+            url,
+            node_id=node_id,
+            slots=slots,
+            token=token,
+            ca_file=ca_file,
+            health_port=health_port,
+            health_host=health_host,
+            on_event=on_event,
+        )
         try:
             await run_until_signalled(node)
         except Refused as refused:
@@ -152,7 +167,7 @@ class WorkerApp(Generic[W, R]):
             end_now(EXIT_FAILED)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
-        """The command line of the node: --url, --token, --id, --slots and --ca-file, or VOXPOOL_URL, …"""
+        """The command line of the node: --url, --token, --id, --slots, --health-port, …, or VOXPOOL_URL, …"""
 
         @click.command(help=self.__doc__ or "Run this worker node.")
         @click.option("--url", envvar="VOXPOOL_URL", default=DEFAULT_URL, show_default=True, help="The scheduler.")
@@ -162,10 +177,16 @@ class WorkerApp(Generic[W, R]):
             "--slots", type=click.IntRange(1, 1000), default=self.slots, show_default=True, help="Jobs at a time."
         )
         @click.option("--ca-file", envvar="VOXPOOL_CA_FILE", help="PEM file with the certificates to trust (wss).")
-        def command(url: str, token: str | None, node_id: str | None, slots: int, ca_file: str | None) -> None:
+        @click.option(
+            "--health-port",
+            type=click.IntRange(0, 65535),
+            help="Answer /healthz and /readyz (ready: it is registered).",
+        )
+        @click.option("--health-host", default="127.0.0.1", show_default=True, help="The address of that port.")
+        def command(token: str | None, **options: Any) -> None:
             report, secret = functools.partial(say, err=True), given_token(token, "--token") or ""
             with asyncio.Runner(loop_factory=new_event_loop) as runner:
-                runner.run(self.run(url, node_id=node_id, slots=slots, token=secret, ca_file=ca_file, on_event=report))
+                runner.run(self.run(token=secret, on_event=report, **options))
 
         try:
             command.main(args=arguments, standalone_mode=False)

@@ -38,6 +38,8 @@ from voxpool.scheduler.sdk.given import given_token, given_url
 from voxpool.scheduler.sdk.tracing import current_trace, work_span
 from voxpool.scheduler.sdk.wire.backoff import Backoff
 from voxpool.scheduler.sdk.wire.connection import BROKEN, PING_S, Connection, Door
+from voxpool.scheduler.sdk.wire.health_port import REGISTERED, HealthPort
+from voxpool.scheduler.sdk.wire.heartbeats import Heartbeats
 from voxpool.scheduler.sdk.wire.trouble import trouble
 from voxpool.scheduler.sdk.work.batches import Batches
 from voxpool.scheduler.sdk.work.calls import Calls
@@ -48,6 +50,7 @@ HEARTBEAT_S = 15.0
 """Beats from the register on, until the scheduler has sent its own time: a lost answer must not silence the node."""
 OUTPUT_BYTES_MAX = 2**31
 """The largest output before the scheduler has sent its limit: until then only the form is checked."""
+SETTING_UP, CONNECTING = "setting up", "connecting"
 PASSING_REASONS = PASSING | {"not_held", "bad_output", "output_too_large"}
 """Errors from the scheduler that don't mean a refusal of this node."""
 
@@ -69,9 +72,10 @@ class Worker:
     called in a thread, for a Batch in that of its calls. When it raises, `run` raises SetupFailed. `work` may also be
     what `@worker` made; its setup counts when none is given.
 
-    `drain_s` bounds how long `stop` waits for running work. `token` and `ca_file` (a PEM file; for wss) are those of
-    the scheduler; without `url` and `token`, VOXPOOL_URL and VOXPOOL_TOKEN are used. `random` and `clock` are for
-    simulations; by default they are the system's.
+    `drain_s` bounds how long `stop` waits for running work. With a `health_port` (0: a free one) GET /healthz and
+    /readyz are answered on `health_host`. `token` and `ca_file` (a PEM file; for wss) are those of the scheduler;
+    without `url` and `token`, VOXPOOL_URL and VOXPOOL_TOKEN are used. `random` and `clock` are for simulations; by
+    default they are the system's.
     """
 
     def __init__(
@@ -87,6 +91,8 @@ class Worker:
         ca_file: str | Path | None = None,
         drain_s: float = 60.0,
         ping_s: float = PING_S,
+        health_port: int | None = None,
+        health_host: str = "127.0.0.1",
         on_event: Callable[[str], None] = lambda text: None,
         random: random.Random | None = None,
         clock: Clock | None = None,
@@ -116,15 +122,18 @@ class Worker:
         self._output_bytes_max = OUTPUT_BYTES_MAX
         self._partials = Partials(self._send_partial, on_event)
         self._connection: Connection[ToNode] | None = None
-        self._beats: asyncio.Task[None] | None = None
-        self._beats_every_s = 0.0
+        self._heartbeats = Heartbeats(lambda: Heartbeat(self._holding(), load=len(self._running) / self.slots))
+        self._health = None if health_port is None else HealthPort(health_host, health_port, lambda: self.state)
+        self._state = SETTING_UP
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Work until `stop` was called and all is done.
 
-        Raises Refused when the scheduler refuses this node, and SetupFailed.
+        Raises Refused when the scheduler refuses this node, SetupFailed, and ConfigError for a health port in use.
         """
+        if self._health is not None:
+            await self._health.open()
         serving = asyncio.create_task(self._serve())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -140,12 +149,24 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._partials.close()
             await self._calls.close()
+            if self._health is not None:
+                await self._health.close()
         if not serving.cancelled():
             serving.result()
 
     def stop(self) -> None:
         """Take no new jobs, finish those that run, then end `run`."""
         self._stopping.set()
+
+    @property
+    def state(self) -> str:
+        """What it does: setting up, connecting, registered or draining. It gets jobs while it is registered."""
+        return "draining" if self._stopping.is_set() else self._state
+
+    @property
+    def health_port(self) -> int | None:
+        """The port that /healthz and /readyz are answered on, once `run` has begun; None without one."""
+        return None if self._health is None else self._health.port
 
     @property
     def idle(self) -> bool:
@@ -185,6 +206,7 @@ class Worker:
                 self._on_event(f"the setup raised {error_text(error)}\n{traceback_text(error)}")
                 raise SetupFailed(f"the setup raised {error_text(error)}") from error
             self._on_event(f"set up in {loop.time() - began_s:.1f} s")
+        self._state = CONNECTING
         await self._stay_connected()
 
     async def _stay_connected(self) -> None:
@@ -198,16 +220,14 @@ class Worker:
                 try:
                     await connection.send(self._register())
                     self._connection = connection
-                    self._beat_every(connection, HEARTBEAT_S)
+                    self._heartbeats.every(connection, HEARTBEAT_S)
                     await self._read(connection, backoff)
                 except BROKEN as error:
                     self._on_event(f"connection lost: {error or type(error).__name__}")
                 finally:
                     self._connection = None
-                    if self._beats is not None:
-                        self._beats.cancel()
-                        await asyncio.gather(self._beats, return_exceptions=True)
-                        self._beats = None
+                    self._state = CONNECTING
+                    await self._heartbeats.stop()
                     await connection.close()
             await asyncio.sleep(backoff.pause_s())
 
@@ -227,19 +247,6 @@ class Worker:
     def _holding(self) -> list[Attempt]:
         return [*self._running, *self._unsent]
 
-    def _beat_every(self, connection: Connection[ToNode], every_s: float) -> None:
-        if self._beats is not None:
-            if self._beats_every_s == every_s:
-                return
-            self._beats.cancel()
-        self._beats_every_s = every_s
-        self._beats = asyncio.create_task(self._beat(connection, every_s))
-
-    async def _beat(self, connection: Connection[ToNode], every_s: float) -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            await connection.send(Heartbeat(self._holding(), load=len(self._running) / self.slots))
-
     async def _read(self, connection: Connection[ToNode], backoff: Backoff) -> None:
         while True:
             message = await connection.receive()
@@ -251,7 +258,8 @@ class Worker:
                 backoff.reset()
                 self._output_bytes_max = message.output_bytes_max or OUTPUT_BYTES_MAX
                 self._partials.output_bytes_max = self._output_bytes_max
-                self._beat_every(connection, message.heartbeat_ms / 1000)
+                self._state = REGISTERED
+                self._heartbeats.every(connection, message.heartbeat_ms / 1000)
                 self._on_event(f"registered as {self.node_id} for {', '.join(self.pairs)}, {self.slots} slots")
                 if message.cut_off is not None:
                     self._on_event(f"the scheduler had cut off the last connection: {message.cut_off}")
@@ -260,6 +268,7 @@ class Worker:
                 for attempt, result in list(self._unsent.items()):
                     await self._answer(attempt, result)
             elif isinstance(message, Reregister):
+                self._state = CONNECTING
                 await connection.send(self._register())
             else:
                 self._complained(message)

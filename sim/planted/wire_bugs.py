@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection
 
+from voxpool.scheduler.core.nodes.node_events import NodeEvents
 from voxpool.scheduler.protocol.in_order import InOrder
 from voxpool.scheduler.sdk.wire import acknowledgements
 from voxpool.scheduler.sdk.wire import connection as sdk_connection
@@ -138,6 +139,35 @@ def _cancels_who_came_back(self: Any, session: Any, socket: Any, hello: Any, bin
     return connection
 
 
+def _holds_partials_back(self: Any, job: Any, partial: Any) -> None:
+    asyncio.get_running_loop().call_later(0.2, _partial, self, job, partial)
+
+
+def _sends_partials_of_lost_attempts_late(self: Any, job: Any, partial: Any) -> None:
+    def late() -> None:
+        if not job.ended and job.attempt > partial.attempt:
+            _partial(self, job, partial)
+
+    _partial(self, job, partial)
+    for quarters in range(1, 30):
+        asyncio.get_running_loop().call_later(quarters / 4, late)
+
+
+def _sends_partials_to_all(self: Any, job_id: str) -> bool:
+    return True
+
+
+def _wants_partials_of_any_attempt(self: Any, node: Any, partial: Any) -> bool:
+    job = self._dispatcher.find(partial.job_id)
+    return job is not None and not job.ended and self._dispatcher.wants_partials(job)
+
+
+def _passes_on_any_attempt(self: Any, node: Any, partial: Any) -> None:
+    self._dispatcher.partial(self._dispatcher.find(partial.job_id), partial)
+
+
+_partial = door_session.Session.partial
+
 # ---- the worker
 
 _assigned = Worker._assigned
@@ -193,6 +223,16 @@ WIRE_BUGS: dict[str, WireBug] = {
     "the grace of a session goes on after the return": WireBug([(_Door, "_begin", _cancels_who_came_back)], 4),
     "a full buffer is never given up (R-13)": WireBug(
         [(sdk_connection._StallingSocket, "pause_writing", _never_watches_a_stall)], 55
+    ),
+    "a partial result is held back": WireBug([(_Session, "partial", _holds_partials_back)], 5),
+    "partial results go to all": WireBug([(_Session, "wants_partials", _sends_partials_to_all)], 2),
+    "partial results of a lost attempt come late": WireBug(
+        [(_Session, "partial", _sends_partials_of_lost_attempts_late)], 257
+    ),
+    "partial results of any attempt count": WireBug(
+        [(NodeEvents, "wants", _wants_partials_of_any_attempt), (NodeEvents, "partial", _passes_on_any_attempt)],
+        0,
+        "a worker of the SDK sends none after a cancel, and none over a closed link; tests/e2e/test_partials.py does",
     ),
     "a client acknowledges what it has not received": WireBug(
         [(_Client, "_hello", _acknowledges_all_at_hello)],

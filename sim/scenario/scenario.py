@@ -110,6 +110,8 @@ class Traffic(_Table, frozen=True):
     """The weight of that key."""
     over: Literal["session", "in_order", "http"] = "session"
     """How the clients of ends = "wire" submit: over a session, over one with its results in order, or over HTTP."""
+    partials: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    """Partial results that the workers of ends = "wire" send of each job over a session; 0: the clients don't ask."""
 
 
 class Fault(_Table, frozen=True):
@@ -278,6 +280,8 @@ def _check_model(scenario: Scenario, place: str) -> None:
     for i, traffic in enumerate(scenario.traffic):
         if traffic.over != "session":
             raise ConfigError(f'{place}: traffic[{i}].over = "{traffic.over}" needs ends = "wire"')
+        if traffic.partials:
+            raise ConfigError(f'{place}: traffic[{i}].partials needs ends = "wire": the model has no partial results')
 
 
 def _check_wire(scenario: Scenario, place: str) -> None:

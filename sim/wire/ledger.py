@@ -60,6 +60,8 @@ class Asked:
     priority: int | None = None
     key: str | None = None
     """With the setting order = "fair": its priority, and whose turn it takes (None = that of its token)."""
+    partials: int = 0
+    """Partial results that its worker sends; 0: its client does not ask for them."""
     life: int = 0
     """The process of the client that has submitted it: 1 for the first, 0 before."""
     may_be_cancelled: bool = False

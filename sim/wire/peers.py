@@ -15,6 +15,7 @@ from voxpool.sim.network.process import Process
 from voxpool.sim.network.transport import MemoryTransport
 from voxpool.sim.wire.ledger import output_of
 from voxpool.sim.wire.machine import MachineClock
+from voxpool.sim.wire.partial_checkers import partial_of
 from voxpool.sim.world.clients import ENDED_WORK_S
 from voxpool.sim.world.nodes import DOWN, FROZEN, UP, Work
 
@@ -153,7 +154,7 @@ class WireNode(Peer):
         is_done = False
         try:
             seconds = ENDED_WORK_S if request is None else request.work_s
-            await asyncio.sleep(seconds / self.speed + world.overhead_s())
+            await self._work_for(job, seconds / self.speed + world.overhead_s(), request.partials if request else 0)
             is_done = True
         finally:
             self._ended(work, is_done)
@@ -161,6 +162,16 @@ class WireNode(Peer):
         if error is not None:
             raise WorkFailed(error.reason, retryable=error.retryable)
         return output_of(job.job_id, job.audio)
+
+    async def _work_for(self, job: Any, seconds: float, partials: int) -> None:
+        """Take `seconds`, and send `partials`, at least one, evenly over that time if a client wants them."""
+        if job.wants_partials:
+            partials = max(1, partials)
+            for n in range(partials):
+                await asyncio.sleep(seconds / (partials + 1))
+                job.partial(partial_of(job.job_id, job.audio, n))
+            seconds /= partials + 1
+        await asyncio.sleep(seconds)
 
     def _ended(self, work: Work, is_done: bool) -> None:
         if self.running.pop(str(work), None) is not None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from voxpool.scheduler.protocol.messages import JobResult, Partial
 from voxpool.scheduler.sdk import Client
+from voxpool.scheduler.sdk.options import JobOptions
+from voxpool.scheduler.sdk.wire.session import Session
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.wire.ledger import Asked
 from voxpool.sim.wire.peers import Peer
 
 if TYPE_CHECKING:
     from voxpool.sim.wire.world import WireWorld
+
+M = TypeVar("M", JobResult, Partial)
 
 RESUME_S = 60.0
 """The time after which a resumed client has the results of its last process."""
@@ -108,6 +114,7 @@ class SdkClient(WireClient):
             retry_s=self._retry_s,
             random=plain_random(world.seed, f"{self.name}/{life}"),
         )
+        self._observe(client._session)
         async with client, asyncio.TaskGroup() as group:
             for asked in before:
                 if asked not in brought:
@@ -117,17 +124,33 @@ class SdkClient(WireClient):
             while (new := await self.next_request()) is not None:
                 group.create_task(self._submit(client, new, life))
 
+    def _observe(self, session: Session) -> None:
+        """Let the world see results and partial results in the order in which they arrive."""
+
+        def seen(take: Callable[[M], None]) -> Callable[[M], None]:
+            def observed(message: M) -> None:
+                self.world.session_messages.received(message)
+                take(message)
+
+            return observed
+
+        session._result = seen(session._result)  # type: ignore[method-assign, assignment]
+        session._partial = seen(session._partial)  # type: ignore[method-assign, assignment]
+
     async def _submit(self, client: Client, asked: Asked, life: int) -> None:
+        options: JobOptions = {
+            "timeout_ms": asked.timeout_ms,
+            "session_affinity": asked.affinity,
+            "priority": asked.priority,
+            "key": asked.key,
+        }
         try:
-            result: Any = await client.submit(
-                asked.audio,
-                asked.pair,
-                request_id=asked.request_id,
-                timeout_ms=asked.timeout_ms,
-                session_affinity=asked.affinity,
-                priority=asked.priority,
-                key=asked.key,
-            )
+            if asked.partials:
+                name = asked.request_id
+                started = await client.start(asked.audio, asked.pair, request_id=name, partials=True, **options)
+                result: Any = await started.result()
+            else:
+                result = await client.submit(asked.audio, asked.pair, request_id=asked.request_id, **options)
         except Exception as error:
             result = error
         self.world.received(asked.request_id, life, result)

@@ -41,6 +41,7 @@ from voxpool.sim.wire.ends import Ends, Requests
 from voxpool.sim.wire.http_client import WireHttpClient
 from voxpool.sim.wire.ledger import Asked, Ledger, digest_of
 from voxpool.sim.wire.machine import MachineClock, SimulatedMachine
+from voxpool.sim.wire.partial_checkers import SessionMessages
 from voxpool.sim.wire.peers import SCHEDULER, Peer, WireNode
 from voxpool.sim.wire.sdk_client import SdkClient, WireClient
 from voxpool.sim.wire.tokens import write_tokens
@@ -127,7 +128,9 @@ class WireWorld(ObservedWorld):
         self.ledger = Ledger(self)
         observed = [checker for checker in checkers if checker not in NOT_OBSERVED]
         self.not_observed = [checker.sentence for checker in checkers if checker in NOT_OBSERVED]
-        self.checkers = [*(checker(self) for checker in observed), self.ledger]  # type: ignore[arg-type]
+        self.session_messages = SessionMessages(self, self.ledger)
+        all_jobs = [checker(self) for checker in observed]  # type: ignore[arg-type]
+        self.checkers = [*all_jobs, self.ledger, *self.session_messages.checkers]
         self.hub.add([self.recorder, self.mirror, self.trace, *self.checkers])
         self.hub.add([*([self._perfetto] if self._perfetto else []), Ends(self.clients, self.hub)])
         self.hub.scheduler_built()
@@ -258,7 +261,7 @@ class WireWorld(ObservedWorld):
         audio = wav(request.request_id, request.audio_bytes)
         number = len(self.ledger.of(client.name))
         asked = Asked(client.name, number, request.request_id, request.pair, audio, in_order, digest_of(audio))
-        asked.timeout_ms, asked.affinity = request.timeout_ms, request.affinity
+        asked.timeout_ms, asked.affinity, asked.partials = request.timeout_ms, request.affinity, request.partials
         if self.settings.order == FAIR:
             asked.priority, asked.key = request.share.priority, request.share.key or None
         self.ledger.asks(asked)

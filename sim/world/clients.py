@@ -47,6 +47,7 @@ class Request(msgspec.Struct, gc=False, eq=False):
     timeout_ms: int | None = None
     retries: int = 0
     share: Share = EQUAL
+    partials: int = 0
     job_id: str = ""
     made_at: float = -1.0
     submitted_at: float = -1.0

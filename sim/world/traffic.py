@@ -78,6 +78,7 @@ class Stream:
             None if traffic.timeout_s is None else max(1, round(traffic.timeout_s * 1000)),
             traffic.retries,
             self._share,
+            traffic.partials,
         )
 
 

@@ -63,8 +63,22 @@ def serve(config: Path | None, state_dir: Path | None, print_config: bool, log_l
     "takes a Work: mymodels.whisper:transcribe, looked for in the current folder first.",
 )
 @click.option("--drain-s", type=click.FloatRange(0), default=60.0, show_default=True, help="Time to finish at the end.")
+@click.option(
+    "--health-port", type=click.IntRange(0, 65535), help="Answer /healthz and /readyz (ready: it is registered)."
+)
+@click.option("--health-host", default="127.0.0.1", show_default=True, help="The address of that port; 0.0.0.0 = all.")
 @log_option
-def node(reach: Reach, node_id: str, pairs: str, slots: int | None, engine: str, drain_s: float, log_level: str) -> int:
+def node(
+    reach: Reach,
+    node_id: str,
+    pairs: str,
+    slots: int | None,
+    engine: str,
+    drain_s: float,
+    health_port: int | None,
+    health_host: str,
+    log_level: str,
+) -> int:
     """Run a worker node until SIGTERM or Ctrl-C; then it finishes its jobs."""
     import uvloop
 
@@ -90,6 +104,8 @@ def node(reach: Reach, node_id: str, pairs: str, slots: int | None, engine: str,
             work=work,
             slots=slots,
             drain_s=drain_s,
+            health_port=health_port,
+            health_host=health_host,
             on_event=lambda text: log(Event.WORKER, node_id=node_id, message=text),
         )
         try:
