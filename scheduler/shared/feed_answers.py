@@ -207,16 +207,17 @@ class FeedAnswers(ScriptQueue):
 
     def _reconcile(self, answer: list[str]) -> None:
         """Compare what the store says is ours with what is here."""
-        busy, ours = self._busy(), set()
-        for taken in taken_of(answer):
-            ours.add((taken.job_id, taken.attempt))
+        busy, ours = self._busy(), taken_of(answer)
+        known = {(taken.job_id, taken.attempt) for taken in ours}
+        # First: after lost writes the store may name an attempt that is older than the one here.
+        for job_id, attempt in self._desk.held(self.partition):
+            if (job_id, attempt) not in known and job_id not in busy:
+                self._desk.give_up(job_id, attempt)
+        for taken in ours:
             self._floor = max(self._floor, taken.attempt)
             if taken.job_id not in busy and not self._desk.has(taken.job_id, taken.attempt):
                 # Whether it was sent is unknown, and an attempt is sent once: it gets a new one.
                 self.give_back(taken.job_id, taken.attempt, "answer_lost", counted=False)
-        for job_id, attempt in self._desk.held(self.partition):
-            if (job_id, attempt) not in ours and job_id not in busy:
-                self._desk.give_up(job_id, attempt)
         self.hunger.forget()
 
     def _mail_came(self, upto: str, answer: list[str]) -> None:

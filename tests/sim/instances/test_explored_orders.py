@@ -35,6 +35,12 @@ def test_drawn_orders_find_nothing_wrong(loses_writes: bool) -> None:
     assert (losses > SEEDS // 2) == loses_writes
 
 
+@pytest.mark.parametrize("seed", [14045, 15029])
+def test_seeds_that_found_bugs_find_nothing(seed: int) -> None:
+    """A claim over an earlier attempt; a store that had gone back to one: each one of hundreds of seeds."""
+    assert play(seed, STEPS, loses_writes=True).wrong == []
+
+
 def test_batches_that_are_cut_change_nothing() -> None:
     """With one job a call, flushes leave much behind; the order of what depends on each other stays."""
 
