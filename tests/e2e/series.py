@@ -29,7 +29,9 @@ TOLD_APART_MAX = PAIRS_MAX + len([OTHER])
 PAIRS = PAIRS_MAX + 50
 """Number of language pairs that jobs and nodes have named at the end."""
 EXPIRES_MS = 200
-LABELS = frozenset({"meaning", "pair", "state", "reason", "result", "script", "family", "version", "python", "le"})
+LABELS = frozenset(
+    {"meaning", "pair", "priority", "state", "reason", "result", "script", "family", "version", "python", "le"}
+)
 """All labels of all metrics (interfaces.md); none of them is a job, a node or a session."""
 OPENED_AT_ONCE = 50
 
