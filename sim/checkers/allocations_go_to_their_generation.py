@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 class AllocationsGoToTheirGeneration(Checker):
     """An assign is sent on the connection to which the store allocated it; an old generation is allocated in at most
-    one select call, after which it is removed from the store. (When the store loses its data while an allocation is in
-    transit, the allocation is still valid, and the following register reserves the slot again.)
+    one select call of a scheduler, which then removes it from the store. (When the store loses its data while an
+    allocation is in transit, the allocation is still valid, and the following register reserves the slot again.)
     """
 
     sentence = "an allocation goes to its generation or is stale once"
@@ -25,6 +25,10 @@ class AllocationsGoToTheirGeneration(Checker):
         self._reservations = world.mirror.reservations
         self._stale: dict[str, int] = {}
         """Old generation -> the select call that allocated it."""
+
+    def scheduler_gone(self) -> None:
+        """Forget what the dead scheduler was about to remove."""
+        self._stale.clear()
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
         reservation = f"{assign.job_id}|{assign.attempt}"
