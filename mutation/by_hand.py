@@ -71,9 +71,10 @@ def main() -> None:
 
 def _noticed(session: Session, sandbox: Sandbox, bug: Bug) -> bool:
     mutant = bug.mutant(sandbox.root)
+    healthy = sandbox.healthy(mutant)
 
     def plant() -> bool:
-        swap(mutant, sandbox.healthy(mutant))
+        swap(mutant, healthy)
         return True
 
     ended = session.run([bug.test], {bug.test: PATIENCE_S}, plant)

@@ -14,7 +14,11 @@ SCOPE = (
     "scheduler/web/sessions",
     "scheduler/protocol/in_order.py",
     *(f"scheduler/sdk/{name}.py" for name in ("client", "many", "worker_node")),
-    *(f"scheduler/sdk/wire/{name}.py" for name in ("acknowledgements", "backoff", "connection", "session")),
+    "scheduler/sdk/work",
+    *(
+        f"scheduler/sdk/wire/{name}.py"
+        for name in ("acknowledgements", "backoff", "connection", "heartbeats", "request", "session")
+    ),
     LUA_FOLDER,
 )
 """Files and folders that get mutants: the code that decides about jobs, nodes and results."""
