@@ -44,7 +44,7 @@ class Planted:
         self.before = sizes()
         gc.freeze()
         table.extend(Marked(900) for _ in range(2000))
-        self.strings = [f"{number:05}" * 100 for number in range(20_000)]  # other tests leave some hundred that go meanwhile
+        self.strings = [f"{number:05}" * 100 for number in range(20_000)]  # some hundred others go
         self.one = b"x" * 1_000_000
         self.many = [[self.one] for _ in range(1000)]
         self.pairs = [(b"y" * 700 + str(number).encode(), number) for number in range(3000)]
