@@ -36,12 +36,6 @@ class _DoesNotAskAgain(SteppedFeed):
         self.hunger.forget()
 
 
-class _BelievesEveryClaim(SteppedFeed):
-    def _claimed(self, claims: Sequence[tuple[str, int, object]], answer: list[str]) -> None:
-        for job_id, attempt, node in claims:
-            self._desk.claimed(job_id, attempt, node, "p0:en")
-
-
 class _SendsEmptyAudio(SteppedFeed):
     def _audio_came(self, reads: Sequence[tuple[Taken, object]], answer: list[str]) -> None:
         for (taken, slot), audio in zip(reads, answer, strict=True):
@@ -58,11 +52,6 @@ class _AcknowledgesGaps(SteppedFeed):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.letters = _LettersWithoutGap()
-
-
-class _KnowsJobsNotAttempts(SharedDesk):
-    def has(self, job_id: str, attempt: int) -> bool:
-        return any(held == job_id for held in self._held)
 
 
 class _EndsBeforeAccepted(SharedDesk):
@@ -87,16 +76,18 @@ def script_bug(name: str, right: str, wrong: str) -> Parts:
 
 
 def planted_bugs() -> dict[str, Planted]:
-    """Return those that drawn orders find; tests/sim/instances/test_chosen_orders.py has others."""
+    """Return those that drawn orders find; tests/sim/instances/test_chosen_orders.py has others.
+
+    Two that were found once are hidden since later attempts end earlier ones: a desk that knows jobs and not attempts,
+    and a feed that believes every claim (of 500 seeds, seed 275 finds it).
+    """
     return {
         "what is queued here is started again": Planted(Parts(_ForgetsWhatIsQueued)),
         "mine is ignored": Planted(Parts(_IgnoresMine)),
         "one that was judged dead does not ask again": Planted(Parts(_DoesNotAskAgain)),
         "a result comes before accepted": Planted(Parts(desk=_EndsBeforeAccepted)),
-        "every claim is believed": Planted(Parts(_BelievesEveryClaim)),
         "a job without audio is sent": Planted(Parts(_SendsEmptyAudio), loses_writes=True),
         "hints after a gap acknowledge it": Planted(Parts(_AcknowledgesGaps)),
-        "a job that is known here has no later attempt": Planted(Parts(desk=_KnowsJobsNotAttempts)),
         "a result before its claim is lost": Planted(Parts(desk=_LosesEarlyResults)),
         "an invitation is not passed on": Planted(script_bug("take", "if left[pair] then", "if false then")),
         "mail is written for those who are gone": Planted(

@@ -167,10 +167,11 @@ class Production:
         assert node is not None
         job = self.observed.jobs[result.job_id]
         was = job.state
-        is_held = (was, job.attempt, job.node_id) == (DISPATCHED, result.attempt, node.node_id)
+        # Read only when it matters: what is read counts as a dependence between steps.
+        is_held = result.busy and (was, job.attempt, job.node_id) == (DISPATCHED, result.attempt, node.node_id)
         self.core.node_events.result(node, result)
         self.observed.result_handled(job, was, result.attempt, node)
-        if result.busy and is_held and node.connected:  # a late answer changes nothing
+        if is_held and node.connected:  # a late answer changes nothing
             self.observed.busy_until[node.node_id] = self.clock.ms + self._busy_rest_ms
 
     def _closed(self, link: Link) -> None:
