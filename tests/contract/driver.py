@@ -7,11 +7,11 @@ therefore shorten a list of steps and the rest is still valid.
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 
 from tests.contract.expected import Expected
 from tests.contract.sides import Side
+from tests.contract.steps import Steps
 from voxpool.scheduler.core import scripts
 from voxpool.scheduler.core.scripts import ScriptCall, Want
 
@@ -20,7 +20,6 @@ NODES = ("n", "n-1", "n.1", "N", "n1", "n_")
 PAIRS = ("a:b", "b:a", "a-b:c", "a:bb", "zh:en")
 PROCESSES = ("p", "q")
 LEASE_MS = 45_000
-START_MS = 1_700_000_000_000
 SEED_MAX = 2**31 - 2
 
 KINDS = {
@@ -43,29 +42,14 @@ KINDS = {
 """Kind of a step -> its frequency."""
 
 
-class Driver:
+class Driver(Steps):
     """The calls of two schedulers whose clocks differ by `skew_ms`, executed on all `sides`."""
 
     def __init__(self, sides: Sequence[Side], skew_ms: int = 0) -> None:
-        self._sides = sides
-        self._skew_ms = skew_ms
-        self._now_ms = START_MS
-        self._chance = random.Random(0)
-        self._serial = 0
-        self._recent: list[ScriptCall] = []
+        super().__init__(sides, skew_ms)
         self._seen: list[str] = []
         self._generations: dict[str, list[str]] = {}
         self.expected = Expected()
-        self.reached: Counter[str] = Counter()
-        """How often each script returned each word, an allocation, or freed something."""
-        for side in sides:
-            side.clear()
-
-    def step(self, kind: str, number: int) -> None:
-        """Execute one step. Raises AssertionError when stores differ or an expectation fails."""
-        self._chance = random.Random(f"{kind} {number}")
-        getattr(self, f"_{kind}")()
-        self._check_state()
 
     # ---- steps
 
@@ -154,10 +138,6 @@ class Driver:
     def _lapsed(self) -> None:
         self._call(scripts.lapsed_nodes(self._time(), self._chance.choice((1, 3, 100))))
 
-    def _repeat(self) -> None:
-        """The answers of the last flush were lost: its calls are repeated in order."""
-        self._call(*self._recent[-self._chance.randrange(1, 4) :])
-
     def _sweep(self) -> None:
         """Every node with an expired lease is removed, also a node of which only the lease is left."""
         now_ms = self._time()
@@ -184,17 +164,13 @@ class Driver:
             side.clear()
         self.expected.forget()
 
-    def _lose_scripts(self) -> None:
-        for side in self._sides:
-            side.lose_scripts()
-
     def _purge(self) -> None:
         """When all nodes are removed, only entries of damaged nodes are left, which a draw removes."""
         for name, node in sorted(self.expected.nodes.items()):
             self._call(scripts.node_offline(name, node.generation if node.known else ""))
         self._call(scripts.expire_reservations(self._now_ms + 10 * LEASE_MS, 1000))
         assert not self.expected.reservations
-        self._check_state()
+        self.check()
         for side in self._sides:
             assert set(side.dump()) <= {"capacity"}
 
@@ -219,20 +195,21 @@ class Driver:
 
     # ---- comparison
 
-    def _call(self, *calls: ScriptCall) -> list[list[str]]:
+    def _call(self, *flush: ScriptCall) -> list[list[str]]:
         """Run one flush on every side and check the answers."""
-        self._recent = [*self._recent, *calls][-3:]
+        self._remember(flush)
         first, *others = self._sides
-        answers = first.run(calls)
-        for call, answer in zip(calls, answers, strict=True):
+        answers = first.run(flush)
+        for call, answer in zip(flush, answers, strict=True):
             self.expected.check_answer(call, answer)
             self.reached.update({f"{call.name}: {item if item.isupper() else 'data'}" for item in answer})
         for side in others:
-            theirs = side.run(calls)
-            assert theirs == answers, f"{side.name} answers {theirs}, {first.name} {answers}, to {calls}"
+            theirs = side.run(flush)
+            assert theirs == answers, f"{side.name} answers {theirs}, {first.name} {answers}, to {flush}"
         return answers
 
-    def _check_state(self) -> None:
+    def check(self) -> None:
+        """Assert that all sides have the expected state."""
         first, *others = self._sides
         dump = first.dump()
         self.expected.check_state(dump)

@@ -6,13 +6,13 @@ A step is a kind and a number; its details are drawn from the number, relative t
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 
 from tests.contract.jobs.job import FINAL, RUNS
 from tests.contract.jobs.partition import Partition
 from tests.contract.jobs.state import state_of
 from tests.contract.sides import Side
+from tests.contract.steps import Steps
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.shared.calls import Return, Submit
@@ -21,7 +21,6 @@ from voxpool.scheduler.shared.calls import Return, Submit
 SCHEDULERS = ("s", "s-1", "s1", "S")
 PAIRS = ("a:b", "a:bb", "a-b:c")
 LEASE_MS, WAITING_MS, RETENTION_MS = 10_000, 8_000, 20_000
-START_MS = 1_700_000_000_000
 
 KINDS = {
     "submit": 50,
@@ -45,26 +44,12 @@ KINDS = {
 """Kind of a step -> its frequency."""
 
 
-class Driver:
+class Driver(Steps):
     """The calls of four schedulers, executed on all `sides`; some clocks are ahead by `skew_ms`."""
 
     def __init__(self, sides: Sequence[Side], skew_ms: int = 0) -> None:
-        self._sides = sides
-        self._skew_ms = skew_ms
-        self._now_ms = START_MS
-        self._chance = random.Random(0)
-        self._serial = 0
-        self._recent: list[ScriptCall] = []
+        super().__init__(sides, skew_ms)
         self.partition = Partition()
-        self.reached: Counter[str] = Counter()
-        for side in sides:
-            side.clear()
-
-    def step(self, kind: str, number: int) -> None:
-        """Execute one step. Raises AssertionError when a store differs from the expectation."""
-        self._chance = random.Random(f"{kind} {number}")
-        getattr(self, f"_{kind}")()
-        self.check()
 
     # ---- steps
 
@@ -142,10 +127,6 @@ class Driver:
     def _find(self) -> None:
         self._call(calls.find(self._chance.sample([*sorted(self.partition.jobs), "unknown"], 1)))
 
-    def _repeat(self) -> None:
-        """The answers of the last flush were lost: its calls are repeated in order."""
-        self._call(*self._recent[-self._chance.randrange(1, 4) :])
-
     def _pass_time(self) -> None:
         self._now_ms += self._chance.choice((1, 400, 1_000, 3_000, 3_000, 11_000))
 
@@ -153,10 +134,6 @@ class Driver:
         for side in self._sides:
             side.clear()
         self.partition.forget()
-
-    def _lose_scripts(self) -> None:
-        for side in self._sides:
-            side.lose_scripts()
 
     def _empty(self) -> None:
         """All schedulers but one are dead, everybody gives up: after lease, time-outs and retention only it is left."""
@@ -208,7 +185,7 @@ class Driver:
 
     def _call(self, *flush: ScriptCall) -> list[list[str]]:
         """Run one flush on every side and check the answers."""
-        self._recent = [*self._recent, *flush][-3:]
+        self._remember(flush)
         expected = [self.partition.answer(call) for call in flush]
         for side in self._sides:
             answers = side.run(flush)

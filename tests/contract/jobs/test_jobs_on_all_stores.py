@@ -12,8 +12,9 @@ from typing import cast
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.jobs.driver import KINDS, START_MS, Driver, random_steps
+from tests.contract.jobs.driver import KINDS, Driver, random_steps
 from tests.contract.sides import MemorySide, ServerSide, Side
+from tests.contract.steps import START_MS
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.shared.calls import Submit
 from voxpool.scheduler.stores.script_sources import JOBS, load_sources
