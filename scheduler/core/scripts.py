@@ -14,10 +14,12 @@ ARGUMENTS_MAX = 1000
 
 
 class ScriptCall(NamedTuple):
-    """One call: the script's name and its ARGV. The store adds KEYS, the same six for all scripts."""
+    """One call: the script's name and its ARGV. The store adds KEYS, the same for all scripts of a data model."""
 
     name: str
     args: list[str]
+    data: bytes = b""
+    """The value of a command that stores audio beside the scripts (shared/calls.py)."""
 
 
 class Reply(StrEnum):

@@ -246,14 +246,23 @@ def audio_key(partition: int, name: str) -> str:
     return f"vp:jobs:{{{partition}}}:audio:{name}"
 
 
-def keep_audio(key: str, audio: str, seconds: int) -> ScriptCall:
+def keep_audio(key: str, audio: bytes, seconds: int) -> ScriptCall:
     """Answer: [OK]. The time to live is the owner of audio whose schedulers have died."""
-    return ScriptCall("SET", [key, audio, "EX", str(seconds)])
+    return ScriptCall("SET", [key, str(seconds)], audio)
 
 
 def read_audio(keys: Sequence[str]) -> ScriptCall:
-    """Answer: the audio or '' for each key."""
+    """Answer: the bytes for each key, b"" where there is nothing; audio_of reads it."""
     return ScriptCall("MGET", list(keys))
+
+
+def audio_of(answer: Sequence[object]) -> list[bytes]:
+    """Return the audio in an answer of read_audio, the one answer that is not text."""
+    found = []
+    for audio in answer:
+        assert isinstance(audio, bytes)
+        found.append(audio)
+    return found
 
 
 def drop_audio(keys: Sequence[str]) -> ScriptCall:

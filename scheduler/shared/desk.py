@@ -21,7 +21,7 @@ REFUSED = "r"
 class NodeLink(Protocol):
     """The connection to a node."""
 
-    def assign(self, job_id: str, attempt: int, pair: str, audio: str) -> None:
+    def assign(self, job_id: str, attempt: int, pair: str, audio: bytes) -> None:
         """Send a job."""
         ...
 
@@ -96,7 +96,9 @@ class SharedDesk:
 
     # ---- clients
 
-    def submit(self, partition: int, key: str, pair: str, audio: str, client: ClientLink, expires_ms: int = 0) -> None:
+    def submit(
+        self, partition: int, key: str, pair: str, audio: bytes, client: ClientLink, expires_ms: int = 0
+    ) -> None:
         """A client asks for a job, perhaps again; `key` is its request id, which is the job's identity."""
         job_id = f"{partition}.{key}"
         wish = self._wishes.get(job_id)
@@ -219,7 +221,7 @@ class SharedDesk:
         """Return all (job, attempt) of a partition that are with nodes here."""
         return [(job_id, held.attempt) for job_id, held in self._held.items() if _partition_of(job_id) == partition]
 
-    def start(self, taken: Taken, slot: object, audio: str) -> None:
+    def start(self, taken: Taken, slot: object, audio: bytes) -> None:
         """Send a job to the node of a reserved slot."""
         assert isinstance(slot, Node)
         if self.has(taken.job_id, taken.attempt):

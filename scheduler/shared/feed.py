@@ -14,15 +14,13 @@ from voxpool.scheduler.core.script_queue import OnAnswer, ignore_answer
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.asked import Asked
+from voxpool.scheduler.shared.asked import Asked, audio_s
 from voxpool.scheduler.shared.calls import Submit
 from voxpool.scheduler.shared.feed_answers import FeedAnswers
 from voxpool.scheduler.shared.letters import READ_MAX
 
 BATCH_MAX = 100
 """Jobs of one call: below ARGUMENTS_MAX with the eight arguments of a submit. The rest goes with the next flush."""
-AUDIO_S = 600
-"""How long the audio of a job lives whose schedulers have died; above its waiting and its attempts."""
 
 
 T = TypeVar("T")
@@ -175,7 +173,8 @@ class Feed(FeedAnswers):
             size = len(asked.audio)
             if size and not asked.is_kept:
                 asked.is_kept = True
-                self.call(calls.keep_audio(self._key(asked.audio_name), asked.audio, AUDIO_S), ignore_answer)
+                seconds = audio_s(self._settings, self.lease_ms / 1000, asked.attempts_max)
+                self.call(calls.keep_audio(self._key(asked.audio_name), asked.audio, seconds), ignore_answer)
             rows.append(
                 Submit(
                     asked.job_id,

@@ -50,6 +50,7 @@ class FeedAnswers(ScriptQueue):
         self.letters = Letters()
         self.hunger = Hunger()
         self._desk = desk
+        self._settings = settings
         self._bounds = (jobs_max, bytes_max)
         self._floor = 0
         self._must_reconcile = False
@@ -160,12 +161,12 @@ class FeedAnswers(ScriptQueue):
         self._floor = max(self._floor, taken.attempt)
         asked = self._desk.find(taken.job_id)
         if asked is not None or not taken.bytes:
-            self._desk.start(taken, slot, asked.audio if asked is not None else "")
+            self._desk.start(taken, slot, asked.audio if asked is not None else b"")
         else:
             self._reads.append((taken, slot))
 
     def _audio_came(self, reads: Sequence[tuple[Taken, object]], answer: list[str]) -> None:
-        for (taken, slot), audio in zip(reads, answer, strict=True):
+        for (taken, slot), audio in zip(reads, calls.audio_of(answer), strict=True):
             if audio:
                 self._desk.start(taken, slot, audio)
             else:  # the record outlived its audio: the client's scheduler brings it again, or the job fails in the end

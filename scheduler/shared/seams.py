@@ -31,7 +31,7 @@ class Desk(Protocol):
         """Return all (job, attempt) of a partition that are with nodes here."""
         ...
 
-    def start(self, taken: Taken, slot: object, audio: str) -> None:
+    def start(self, taken: Taken, slot: object, audio: bytes) -> None:
         """Send a job to the node of the reserved slot."""
         ...
 

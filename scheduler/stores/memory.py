@@ -55,7 +55,7 @@ class MemoryStore:
         run = self._run
         answers: list[list[str]] = []
         failed: ScriptFailed | None = None
-        for name, args in calls:
+        for name, args, _ in calls:
             try:
                 answer = run(name, *args)
             except LuaError as error:

@@ -189,7 +189,7 @@ class RedisStore:
         self._check([(call.name, answer) for call, answer in zip(calls, answers, strict=True)])
         for place, call in enumerate(calls):
             if call.name in COMMANDS:
-                answers[place] = _texts(answers[place])
+                answers[place] = _listed(answers[place])
         for answer in answers:
             if not isinstance(answer, list):
                 raise StoreUnavailable(f"{self.url}: {str(answer)[:80]!r} is no answer of a script")
@@ -213,19 +213,20 @@ class RedisStore:
         keys, sha1 = self._keys, self._sha1
         return await self._exchange(
             [
-                (name, *args) if name in COMMANDS else ("EVALSHA", sha1[name], len(keys), *keys, *args)
-                for name, args in calls
+                _command(call) if call.name in COMMANDS else ("EVALSHA", sha1[call.name], len(keys), *keys, *call.args)
+                for call in calls
             ]
         )
 
-    async def _exchange(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+    async def _exchange(self, commands: Sequence[tuple[str | int | bytes, ...]]) -> list[Any]:
         """Send `commands` at once and return what each was answered, errors of the server included."""
         connection = self._connection
         await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
         answers: list[Any] = []
-        for _ in commands:
+        for name, *_ in commands:
             try:
-                answers.append(await connection.read_response(disconnect_on_error=False))
+                is_audio = name == "MGET"
+                answers.append(await connection.read_response(disable_decoding=is_audio, disconnect_on_error=False))
             except exceptions.ResponseError as error:
                 answers.append(error)
         return answers
@@ -246,9 +247,17 @@ def _pool(url: str) -> Any:
         raise ConfigError(f"store = {without_password(url)!r}: {error}; write redis://HOST:PORT/DB") from None
 
 
-def _texts(answer: Any) -> list[str]:
-    """Return the answer to a command in the form of a script's: texts, '' where there is nothing."""
-    return ["" if text is None else str(text) for text in (answer if isinstance(answer, list) else [answer])]
+def _command(call: ScriptCall) -> tuple[str | bytes, ...]:
+    """Return a command of COMMANDS as the server gets it."""
+    if call.name == "SET":
+        key, seconds = call.args
+        return "SET", key, call.data, "EX", seconds
+    return call.name, *call.args
+
+
+def _listed(answer: Any) -> list[Any]:
+    """Return the answer to a command as a list, like a script's; of audio b"" where there is nothing."""
+    return [b"" if one is None else one for one in answer] if isinstance(answer, list) else [str(answer)]
 
 
 def _run_id_of(info: object) -> str:

@@ -18,9 +18,9 @@ class Link:
     def __init__(self) -> None:
         self.messages: deque[Message] = deque()
 
-    def assign(self, job_id: str, attempt: int, pair: str, audio: str) -> None:
+    def assign(self, job_id: str, attempt: int, pair: str, audio: bytes) -> None:
         """Send a job."""
-        self.messages.append(("assign", job_id, str(attempt), pair, audio))
+        self.messages.append(("assign", job_id, str(attempt), pair, audio.decode()))
 
     def cancel(self, job_id: str, attempt: int) -> None:
         """Cancel an attempt."""
@@ -78,7 +78,7 @@ class WorldNode:
         seen.attempts[job_id, int(attempt)] += 1
         if len(self.running) > self.slots:
             seen.wrong.append(f"{self.node_id} has {len(self.running)} jobs in {self.slots} slots")
-        if pair not in self.pairs or audio != audio_of(job_id.partition(".")[2]):
+        if pair not in self.pairs or audio != audio_of(job_id.partition(".")[2]).decode():
             seen.wrong.append(f"{self.node_id} got {job_id} of {pair} with audio {audio!r}")
 
     def work(self, job_id: str) -> None:
@@ -115,6 +115,6 @@ class WorldClient:
             seen.wrong.append(f"{request_id} was refused: {outcome}")
 
 
-def audio_of(request_id: str) -> str:
+def audio_of(request_id: str) -> bytes:
     """Return the audio of a request; each has its own."""
-    return f"audio of {request_id}"
+    return f"audio of {request_id}".encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from voxpool.scheduler.shared.calls import Taken
+from voxpool.scheduler.shared.calls import Taken, audio_of
 from voxpool.scheduler.shared.desk import SharedDesk
 from voxpool.scheduler.shared.letters import Letters
 from voxpool.scheduler.stores.script_sources import JOBS, assemble, read_texts
@@ -38,7 +38,7 @@ class _DoesNotAskAgain(SteppedFeed):
 
 class _SendsEmptyAudio(SteppedFeed):
     def _audio_came(self, reads: Sequence[tuple[Taken, object]], answer: list[str]) -> None:
-        for (taken, slot), audio in zip(reads, answer, strict=True):
+        for (taken, slot), audio in zip(reads, audio_of(answer), strict=True):
             self._desk.start(taken, slot, audio)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.memory import Dump, MemoryStore
@@ -29,20 +30,19 @@ class PartitionStore:
         scripts = load_sources(JOBS.folder) if sources is None else sources
         self._store = MemoryStore({**scripts, "put_back": _PUT_BACK}, JOBS, partition)
         self._store.keep_hints(True)
-        self.audio: dict[str, str] = {}
+        self.audio: dict[str, bytes] = {}
         self.restarts = 0
         self.hints: dict[str, deque[str]] = {}
         """Scheduler -> the hints that are on their way to it."""
-        self._saved: tuple[Dump, dict[str, str]] | None = None
+        self._saved: tuple[Dump, dict[str, bytes]] | None = None
 
-    def run(self, call: ScriptCall) -> list[str]:
+    def run(self, call: ScriptCall) -> list[Any]:
         """Carry out one call."""
         if call.name == "SET":
-            key, audio, *_ = call.args
-            self.audio[key] = audio
+            self.audio[call.args[0]] = call.data
             return ["OK"]
         if call.name == "MGET":
-            return [self.audio.get(key, "") for key in call.args]
+            return [self.audio.get(key, b"") for key in call.args]
         if call.name == "UNLINK":
             return [str(sum(self.audio.pop(key, None) is not None for key in call.args))]
         (answer,) = self._store.run_now([call])
@@ -87,7 +87,7 @@ class Flush:
 
     def __init__(self, calls: Sequence[ScriptCall]) -> None:
         self.calls = list(calls)
-        self.answers: list[list[str]] = []
+        self.answers: list[list[Any]] = []
         self.is_broken = False
 
     @property

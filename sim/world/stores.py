@@ -155,7 +155,7 @@ class FakeRedisStore:
 
     def run_now(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         keys, sha1 = self._keys, self._sha1
-        return [self._client.evalsha(sha1[name], len(keys), *keys, *args) for name, args in calls]
+        return [self._client.evalsha(sha1[name], len(keys), *keys, *args) for name, args, _ in calls]
 
     def clear(self) -> None:
         self._client.delete(*self._keys)

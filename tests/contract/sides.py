@@ -83,7 +83,7 @@ class FakeredisSide:
     def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run the calls one by one."""
         return [
-            self._client.eval(self._sources[name].text, len(self._keys), *self._keys, *args) for name, args in calls
+            self._client.eval(self._sources[name].text, len(self._keys), *self._keys, *args) for name, args, _ in calls
         ]
 
     def dump(self) -> Dump:

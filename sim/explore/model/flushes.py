@@ -99,7 +99,7 @@ class Flushes:
 
 
 def _answer_label(call: ScriptCall, answer: Sequence[str], names: Names) -> str:
-    name, args = call
+    name, args, _ = call
     if name == "select_node":
         return _selected(args, answer, names)
     if name == "release_job":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.shared.asked import audio_s
 from voxpool.scheduler.shared.desk import Node, SharedDesk
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.members import Members
@@ -21,6 +23,8 @@ from voxpool.scheduler.stores.script_sources import JOBS
 
 PAIR = "zh:en"
 LEASE_MS = 900
+NO_TEXT = bytes(range(256))
+"""Audio that is no text in UTF-8."""
 WITHIN_S = 60.0
 
 
@@ -53,10 +57,10 @@ class Worker:
         self._node = Node(f"n-{scheduler.name}", [PAIR], 4, self)
         scheduler.node_came(self._node, [], [0])
 
-    def assign(self, job_id: str, attempt: int, pair: str, audio: str) -> None:
+    def assign(self, job_id: str, attempt: int, pair: str, audio: bytes) -> None:
         self.got.append(job_id)
         if not self.silent:
-            answer = (self._node, job_id, attempt, "c", f"{audio}!")
+            answer = (self._node, job_id, attempt, "c", sha256(audio).hexdigest())
             asyncio.get_running_loop().call_soon(lambda: self._desk.node_answered(*answer))
 
     def cancel(self, job_id: str, attempt: int) -> None:
@@ -91,9 +95,13 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def audio(number: int) -> bytes:
+    return NO_TEXT + str(number).encode()
+
+
 def submit(desk: SharedDesk, client: Client, count: int) -> None:
     for number in range(count):
-        desk.submit(0, f"r{number}", PAIR, f"audio {number}", client)
+        desk.submit(0, f"r{number}", PAIR, audio(number), client)
 
 
 async def test_jobs_run_at_the_node_of_another_scheduler(server: RedisServer) -> None:
@@ -104,7 +112,7 @@ async def test_jobs_run_at_the_node_of_another_scheduler(server: RedisServer) ->
         submit(a, client, 300)
         await until(lambda: len(client.ends) == 300)
         assert len(worker.got) == 300 and a.sizes == b.sizes == (0, 0, 0)
-    assert sorted(client.ends) == sorted((f"r{n}", "c", f"audio {n}!") for n in range(300))
+    assert sorted(client.ends) == sorted((f"r{n}", "c", sha256(audio(n)).hexdigest()) for n in range(300))
 
 
 async def test_a_dead_schedulers_jobs_run_elsewhere(server: RedisServer) -> None:
@@ -133,3 +141,26 @@ async def test_a_server_that_lost_everything_is_asked_again(server: RedisServer)
         server.start()
         await until(lambda: len(client.ends) == 20)
     assert len({end[0] for end in client.ends}) == 20
+
+
+async def test_audio_outlives_the_waiting_and_the_attempts_of_its_job(server: RedisServer) -> None:
+    """It is owned by its time to live, which follows from the settings; and it is removed with the end of its job."""
+    client, settings = (
+        Client(),
+        Settings(waiting_timeout_s=3, dispatch_timeout_s=5, backoff_max_s=1, store_patience_s=7),
+    )
+    assert audio_s(settings, lease_s=2, attempts_max=10) == 10 * (3 + 5 + 1 + 2) + 7
+    store = RedisStore(server.url, layout=JOBS)
+    async with scheduler(server.url, "a") as a, scheduler(server.url, "b") as b:
+        submit(a, client, 1)
+        asked = a.find("0.r0")
+        assert asked is not None
+        await until(lambda: asked.is_accepted)
+        (key,) = await store.client.keys("vp:jobs:{0}:audio:*")
+        usual_s = audio_s(Settings(), LEASE_MS / 1000, asked.attempts_max)
+        assert usual_s - 60 < await store.client.ttl(key) <= usual_s
+        Worker(b)
+        await until(lambda: bool(client.ends))
+        while await store.client.keys("vp:jobs:{0}:audio:*"):  # noqa: ASYNC110  # goes with the next flush
+            await asyncio.sleep(0.01)
+    await store.close()

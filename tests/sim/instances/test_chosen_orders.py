@@ -65,7 +65,7 @@ class Two:
 
     def submit(self) -> None:
         """The client asks a for a job."""
-        self.a.desk.submit(0, "r", PAIR, "audio", self.client)
+        self.a.desk.submit(0, "r", PAIR, b"audio", self.client)
 
     @property
     def end(self) -> str:
@@ -143,7 +143,7 @@ def test_a_delayed_submit_does_not_take_the_result(parts: Parts, ends: str) -> N
     (partition,) = two.a.partitions
     partition.begin()
     two.a.desk.client_left(two.client)
-    two.b.desk.submit(0, "r", PAIR, "audio", two.client)
+    two.b.desk.submit(0, "r", PAIR, b"audio", two.client)
     two.flush(two.b)
     partition.commit(100)  # and its process dies
     other = two.scheduler("c")
