@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured bench erlang findings mutants second-opinion docs reference test-newest wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured bench bench-peers erlang findings mutants second-opinion docs reference test-newest wheel-check clean
 
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
@@ -51,6 +51,9 @@ test-large: .venv/.ready ## the tests that take minutes each: overload, scale, f
 
 bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, round trips
 	@$(BIN)/python -m bench
+
+bench-peers: .venv/.ready ## voxpool beside other queues and bare relays, in turn (15 minutes on a quiet machine; PEERS="--all --rounds 5")
+	@$(BIN)/python -m bench.peers $(PEERS)
 
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)
 	@$(BIN)/python -m voxpool.sim.experiments.theory.question --erlang
