@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,13 +21,18 @@ def calls(source: str, path: str = "?") -> dict[str, set[str]]:
             first = node.args[0]
             if isinstance(first.value, ast.Name) and first.value.id == "Event":
                 fields = {keyword.arg or "**" for keyword in node.keywords}
-                found.setdefault(first.attr, set()).update(fields)
-        elif isinstance(node, ast.Call) and any(keyword.arg == "event" for keyword in node.keywords):
-            name = next(keyword.value for keyword in node.keywords if keyword.arg == "event")
-            if isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name) and name.value.id == "Event":
-                fields = {keyword.arg or "**" for keyword in node.keywords} - {"event"}
-                found.setdefault(name.attr, set()).update(fields)
+                found.setdefault(first.attr, set()).update(fields, *map(_members, node.args[1:]))
     return found
+
+
+def _members(text: ast.expr) -> set[str]:
+    """Return the names of the members of the JSON object that `text` makes (Log.plain), or of a dict."""
+    if isinstance(text, ast.Dict):
+        return {str(key.value) for key in text.keys if isinstance(key, ast.Constant)}
+    names = {node.args[0] for node in ast.walk(text) if isinstance(node, ast.Call) and len(node.args) == 2}
+    constants = [node for node in ast.walk(text) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    found = {str(node.value) for node in constants if node in names}
+    return found.union(*(re.findall(r'"(\w+)":', str(node.value)) for node in constants))
 
 
 def differences(written: Mapping[str, set[str]], catalogued: Mapping[str, set[str]], known: Iterable[str]) -> list[str]:

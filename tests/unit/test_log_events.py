@@ -24,7 +24,9 @@ def test_the_catalogue_has_the_meaning_of_each_event() -> None:
 
 
 def test_a_planted_difference_is_found() -> None:
-    source = "log(Event.A, x=1)\nself._log(Event.B, **more)\nwrite(event=Event.C, y=2)\nother(1, event=2)"
+    source = 'log(Event.A, x=1)\nself._log(Event.B, **more)\nwrite(Event.C, {"y": 2})\nother(1, event=2)'
+    plain = 'log.plain(Event.P, f\'"x":{x}{_given("y", of(z))}\' f\',"z":"{z}"\')'
+    assert calls(plain) == {"P": {"x", "y", "z"}}
     written = calls(source)
     assert written == {"A": {"x"}, "B": {"**"}, "C": {"y"}}
     agreed = {"A": {"x"}, "B": {"**"}, "C": {"y"}}

@@ -50,6 +50,24 @@ def test_events_below_the_level_are_not_written() -> None:
     assert [line["event"] for line in lines(stream)] == ["store_failed"]
 
 
+def test_the_level_is_asked_before_fields_are_built() -> None:
+    stream = io.BytesIO()
+    observer = LogObserver(open_log(stream, HandClock(0), level="warning"))
+    no_job: Any = None  # without any field
+    observer.job_submitted(no_job)
+    observer.nobody(no_job)
+    observer.job_removed(no_job)
+    assert stream.getvalue() == b""
+
+
+def test_fields_that_are_finished_json_are_the_same_line_and_the_same_text() -> None:
+    for pretty in (False, True):
+        streams = io.BytesIO(), io.BytesIO()
+        open_log(streams[0], HandClock(7), pretty=pretty)(Event.JOB_ENDED, job_id="j", attempt=1, reason=None)
+        open_log(streams[1], HandClock(7), pretty=pretty).plain(Event.JOB_ENDED, '"job_id":"j","attempt":1')
+        assert streams[0].getvalue() == streams[1].getvalue() != b""
+
+
 def test_on_a_terminal_lines_are_text() -> None:
     stream = io.BytesIO()
     open_log(stream, HandClock(0), pretty=True)(Event.STORE_FAILED, error="gone")

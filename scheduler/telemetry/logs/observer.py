@@ -27,24 +27,22 @@ class LogObserver(Observer):
 
     def __init__(self, log: Log, sample: int = 1) -> None:
         self._log = log
-        self._sample = sample
+        self._every = sample if log.level <= Event.JOB_ENDED.level else 0
+        """Which jobs are logged in full; none when the level leaves their lines out."""
+        self._is_debug = log.level <= Event.JOB_REMOVED.level
         self._store_error = ""
 
     def _tells(self, job: Job) -> bool:
         """Whether `job` is logged in full: always the same answer for one job."""
-        sample = self._sample
-        return sample == 1 or (sample > 1 and job.sequence % sample == 0)
+        return self._every == 1 or (self._every > 1 and job.sequence % self._every == 0)
 
     def job_submitted(self, job: Job) -> None:
         """A job waits."""
         if self._tells(job):
-            self._log(
+            self._log.plain(
                 Event.JOB_SUBMITTED,
-                job_id=job.job_id,
-                session_id=job.session_id or None,
-                pair=job.pair,
-                audio_bytes=job.audio_bytes,
-                trace_id=trace_id(job.trace),
+                f'"job_id":"{job.job_id}"{_given("session_id", job.session_id)},"pair":"{job.pair}"'
+                f',"audio_bytes":{job.audio_bytes}{_given("trace_id", trace_id(job.trace))}',
             )
 
     def job_rejected(self, pair: str, reason: str) -> None:
@@ -62,13 +60,10 @@ class LogObserver(Observer):
     def job_dispatched(self, job: Job, node: Node) -> None:
         """A job was sent to a node."""
         if job.attempt <= ATTEMPTS_TOLD and self._tells(job):
-            self._log(
+            self._log.plain(
                 Event.JOB_DISPATCHED,
-                job_id=job.job_id,
-                attempt=job.attempt,
-                node_id=node.node_id,
-                waited_ms=job.dispatched_ms - job.submitted_ms,
-                trace_id=trace_id(job.trace),
+                f'"job_id":"{job.job_id}","attempt":{job.attempt},"node_id":"{node.node_id}"'
+                f',"waited_ms":{job.dispatched_ms - job.submitted_ms}{_given("trace_id", trace_id(job.trace))}',
             )
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
@@ -86,21 +81,16 @@ class LogObserver(Observer):
     def job_ended(self, job: Job) -> None:
         """A job reached its final state."""
         if job.state != COMPLETED or self._tells(job):
-            self._log(
+            self._log.plain(
                 Event.JOB_ENDED,
-                job_id=job.job_id,
-                attempt=job.attempt,
-                node_id=job.node_id or None,
-                session_id=job.session_id or None,
-                state=job.state,
-                reason=word(job.reason) or None,
-                total_ms=job.ended_ms - job.submitted_ms,
-                trace_id=trace_id(job.trace),
+                f'"job_id":"{job.job_id}","attempt":{job.attempt}{_given("node_id", job.node_id)}'
+                f'{_given("session_id", job.session_id)},"state":"{job.state}"{_given("reason", word(job.reason))}'
+                f',"total_ms":{job.ended_ms - job.submitted_ms}{_given("trace_id", trace_id(job.trace))}',
             )
 
     def job_removed(self, job: Job) -> None:
         """A finished job left the table."""
-        if self._tells(job):
+        if self._is_debug and self._tells(job):
             self._log(Event.JOB_REMOVED, job_id=job.job_id)
 
     def late_result(self, job_id: str, attempt: int, node_id: str, trace: str = "") -> None:
@@ -121,7 +111,7 @@ class LogObserver(Observer):
 
     def nobody(self, job: Job) -> None:
         """A job found no node."""
-        if self._tells(job):
+        if self._is_debug and self._tells(job):
             self._log(Event.JOB_FOUND_NOBODY, job_id=job.job_id, pair=job.pair, trace_id=trace_id(job.trace))
 
     def node_registered(self, node: Node) -> None:
@@ -157,3 +147,8 @@ class LogObserver(Observer):
         """The store answers again."""
         self._store_error = ""
         self._log(Event.STORE_RECOVERED)
+
+
+def _given(name: str, text: str | None) -> str:
+    """Return a member of a JSON object; nothing for an empty text. `text` must need no escape (Log.plain)."""
+    return f',"{name}":"{text}"' if text else ""

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-LINGER_S = 0.02
+LINGER_S = 0.1
 """How long a line may wait for others to be written with it: a wake-up a line would cost more than the line."""
 BATCH_BYTES = 64 * 1024
 CHUNK_BYTES = select.PIPE_BUF
@@ -43,6 +43,9 @@ class LogWriter:
         self._polls_left = int(CLOSE_S * 1000 / POLL_MS)
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._is_awake = False
+        """Whether the thread will look for lines: cheaper to ask than the event."""
+        self._hurry_bytes = bytes_max // 2
         self._hurry = threading.Event()
         """Half of the buffer is full, or it stops: write at once."""
         self._is_stopping = False
@@ -52,15 +55,17 @@ class LogWriter:
     def write(self, line: bytes) -> None:
         """Queue `line`, or drop it. Never waits; may be called in any thread."""
         with self._lock:
-            if self._dropped or self._bytes + len(line) > self._bytes_max:
+            size = self._bytes + len(line)
+            if self._dropped or size > self._bytes_max:
                 self._dropped += 1  # all that follow, too, until the count is written: the order stays true
+                size = self._bytes_max
             else:
                 self._lines.append(line)
-                self._bytes += len(line)
-            is_filling = 2 * self._bytes > self._bytes_max
-        if not self._wake.is_set():
+                self._bytes = size
+        if not self._is_awake:
+            self._is_awake = True
             self._wake.set()
-        if is_filling and not self._hurry.is_set():
+        if size > self._hurry_bytes and not self._hurry.is_set():
             self._hurry.set()
 
     def close(self) -> bool:
@@ -82,6 +87,7 @@ class LogWriter:
             self._hurry.wait(LINGER_S)
             self._wake.clear()
             self._hurry.clear()
+            self._is_awake = False  # before the lines are taken: each later one sets it again
             self._write_all()
         self._write_all()
 
@@ -97,7 +103,11 @@ class LogWriter:
 
     def _take(self) -> bytes:
         with self._lock:
-            lines, size = [], 0
+            lines: list[bytes] = []
+            size = 0
+            if self._bytes <= BATCH_BYTES:
+                lines.extend(self._lines)
+                self._lines.clear()
             while self._lines and size < BATCH_BYTES:
                 lines.append(self._lines.popleft())
                 size += len(lines[-1])
