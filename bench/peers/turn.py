@@ -87,23 +87,23 @@ def play(subject: Subject, load: Load, folder: Path, tree: Path = TREE) -> Turn:
     with ExitStack() as stack:
         log = stack.enter_context(log_path.open("wb"))
         port = free_port()
-        environment = _environment(subject, load, port, tree) | extra
+        environment = environment_of(subject, load, port, tree) | extra
         roles: dict[str, int] = {}
         store: redis.Redis | None = None
         try:
             if subject.kind == VOXPOOL:
                 words = ("-m", "voxpool.scheduler", "serve", "--port", str(port), "--store", "embedded")
                 roles["scheduler"] = stack.enter_context(
-                    _process([sys.executable, *words, *subject.flags], environment, log.fileno(), tree)
+                    process([sys.executable, *words, *subject.flags], environment, log.fileno(), tree)
                 )
                 until_listening(port)
             elif subject.kind == "peer":
                 store_port, roles["store"] = stack.enter_context(_redis(log.fileno()))
                 environment["REDIS_URL"] = f"redis://127.0.0.1:{store_port}/0"
                 store = redis.Redis(port=store_port)
-            roles["worker"] = stack.enter_context(_process([*command, "worker"], environment, log.fileno()))
+            roles["worker"] = stack.enter_context(process([*command, "worker"], environment, log.fileno()))
             if subject.kind == VOXPOOL:
-                _until_registered(port, load.nodes)
+                until_registered(port, load.nodes)
             with _store_growth(store) as bytes_used:
                 phases, samples = _run_client(
                     [*command, "client"], environment, log.fileno(), roles, len(load.in_flight)
@@ -118,7 +118,8 @@ def play(subject: Subject, load: Load, folder: Path, tree: Path = TREE) -> Turn:
     )
 
 
-def _environment(subject: Subject, load: Load, port: int, tree: Path) -> dict[str, str]:
+def environment_of(subject: Subject, load: Load, port: int, tree: Path) -> dict[str, str]:
+    """Return the environment variables that tell the programs of inside/ what to do."""
     inside = Path(__file__).parent / "inside"
     return {
         **os.environ,
@@ -134,7 +135,7 @@ def _environment(subject: Subject, load: Load, port: int, tree: Path) -> dict[st
 
 
 @contextmanager
-def _process(command: list[str], environment: dict[str, str], log: int, cwd: Path | None = None) -> Iterator[int]:
+def process(command: list[str], environment: dict[str, str], log: int, cwd: Path | None = None) -> Iterator[int]:
     """Run a process in a session of its own and end all of it; yield its number."""
     started = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=cwd, start_new_session=True)
     try:
@@ -156,7 +157,7 @@ def _redis(log: int) -> Iterator[tuple[int, int]]:
         raise TurnFailed("the peers need redis-server: apt-get install redis-server")
     port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with _process(command, dict(os.environ), log) as pid:
+    with process(command, dict(os.environ), log) as pid:
         until_listening(port)
         yield port, pid
 
@@ -172,7 +173,8 @@ def _store_growth(store: redis.Redis | None) -> Iterator[list[float]]:
         store.close()
 
 
-def _until_registered(port: int, nodes: int) -> None:
+def until_registered(port: int, nodes: int) -> None:
+    """Wait until the scheduler has its nodes."""
     deadline_s = time.monotonic() + 60
     while True:
         with suppress(httpx.HTTPError):

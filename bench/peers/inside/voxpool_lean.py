@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 
 import measure
 import msgspec
@@ -94,6 +95,24 @@ async def client():
     await measure.measure(call)
 
 
+async def idle_sessions():
+    """Open sessions that submit nothing, create the file READY, and stay."""
+    from picows import WSListener, WSMsgType
+
+    class Session(WSListener):
+        def on_ws_frame(self, transport, frame):
+            if frame.msg_type == WSMsgType.PING:
+                transport.send_pong(frame.get_payload_as_bytes())
+
+    transports = []
+    for _ in range(int(os.environ["SESSIONS"])):
+        transport = await connect(Session, "/ws/session")
+        transport.send(WSMsgType.BINARY, encode({"type": "hello", "protocol": 1}))
+        transports.append(transport)
+    Path(os.environ["READY"]).touch()
+    await asyncio.Future()
+
+
 async def http_client():
     idle = []
     head = f"POST /v1/jobs?pair={PAIR}&wait_s=30 HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {measure.SIZE}\r\n\r\n"
@@ -112,7 +131,5 @@ async def http_client():
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "worker":
-        measure.run(work())
-    else:
-        measure.run(http_client() if measure.VARIANT == "http" else client())
+    roles = {"worker": work, "sessions": idle_sessions, "client": http_client if measure.VARIANT == "http" else client}
+    measure.run(roles[sys.argv[1]]())
