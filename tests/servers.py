@@ -18,13 +18,17 @@ WAIT_S = 20.0
 
 
 class RedisServer:
-    """A redis-server of the system, without persistence, on 127.0.0.1. `kill` and `start` simulate a crash."""
+    """A redis-server of the system, without persistence, on 127.0.0.1. `kill` and `start` simulate a crash.
 
-    def __init__(self, folder: Path) -> None:
-        binary = shutil.which("redis-server")
-        if binary is None:
+    `options` are added to its command line; `binary` replaces it.
+    """
+
+    def __init__(self, folder: Path, *options: str, binary: str = "") -> None:
+        binary = binary or shutil.which("redis-server") or ""
+        if not binary:
             raise FileNotFoundError("the tests need redis-server: apt-get install redis-server (make test does it)")
         self._binary = binary
+        self._options = options
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -48,6 +52,7 @@ class RedisServer:
                 [
                     *(self._binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
                     *("--dir", str(self._folder), "--enable-debug-command", "local"),
+                    *self._options,
                 ],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -19,7 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable
+from voxpool.scheduler.errors import ConfigError, ScriptFailed, StoreUnavailable, VoxpoolError
 from voxpool.scheduler.stores.answers import (
     CONNECT_TIMEOUT_S,
     FAULTS,
@@ -30,6 +30,17 @@ from voxpool.scheduler.stores.answers import (
 )
 from voxpool.scheduler.stores.claim import GIVE_BACK_S, Claim
 from voxpool.scheduler.stores.facts import StoreFacts, ask_facts
+from voxpool.scheduler.stores.flush import (
+    ACK_MS,
+    CALLS_MAX,
+    COMMANDS,
+    MARK_MS,
+    Flush,
+    Outcome,
+    command,
+    listed,
+    too_few,
+)
 from voxpool.scheduler.stores.meanings import BROKEN, TOPOLOGY
 from voxpool.scheduler.stores.memory import Dump, shown
 from voxpool.scheduler.stores.script_sources import LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
@@ -37,10 +48,6 @@ from voxpool.scheduler.stores.shown import without_password
 
 ANSWER_TIMEOUT_S = 5.0
 """For a whole flush: at most CALLS_MAX calls of a few ms at worst. A server that takes longer counts as lost."""
-COMMANDS = frozenset({"SET", "MGET", "UNLINK"})
-"""Calls that are commands of the server and no scripts: they carry audio, which is no argument of a script."""
-CALLS_MAX = 1024
-"""The most calls of one flush; only a bug sends more (ScriptQueue sends 256)."""
 
 
 class RedisStore:
@@ -61,15 +68,16 @@ class RedisStore:
         self.restarts = 0
         """How often the server may have lost its data."""
         self.url = without_password(url)
-        self.client: Any = Redis(connection_pool=_pool(url))
+        self.client: Any = Redis(connection_pool=pool_of(url))
         """For everything beside the scripts: few connections, made when needed. Each use needs a timeout around it."""
-        self._connection: Any = _pool(url).make_connection()
+        self._connection: Any = pool_of(url).make_connection()
         self._answer_timeout_s = answer_timeout_s
         self._layout = layout
         self._keys = layout.keys(partition)
         self._sources = dict(load_sources(layout.folder) if sources is None else sources)
         self._sha1 = {name: source.sha1 for name, source in self._sources.items()}
-        self._run_id = ""
+        self.run_id = ""
+        """The process that was connected to last; "" = none yet, or it is unknown."""
         self._running = False
         self._claim: Claim | None = None
 
@@ -84,25 +92,40 @@ class RedisStore:
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls` in order, in one round trip. Raises StoreUnavailable or ScriptFailed."""
+        (outcome,) = await self.run_all([Flush(self._keys, calls)])
+        if isinstance(outcome, VoxpoolError):
+            await self.disconnect(outcome)
+            raise outcome
+        return outcome
+
+    async def run_all(self, flushes: Sequence[Flush], acks: int = 0) -> list[Outcome]:
+        """Run `flushes` in order, in one round trip; `acks` = replicas that have to have what was written and read.
+
+        Raises StoreUnavailable when no answer came.
+        """
         assert not self._running, "a second flush while one is on its way"
-        assert len(calls) <= CALLS_MAX
+        assert all(len(flush.calls) <= CALLS_MAX for flush in flushes)
         if self._claim is not None and self._claim.lost:
             raise StoreUnavailable(f"{self.url}: it belongs to another scheduler now")
         self._running = True
         try:
-            async with asked(self.url, f"a flush of {len(calls)} script calls", self._answer_timeout_s):
+            count = sum(len(flush.calls) for flush in flushes)
+            async with asked(self.url, f"a flush of {count} script calls", self._answer_timeout_s):
                 if not self._connection.is_connected:
                     await self._connect()
-                return await self._run_scripts(calls)
+                return await self._run_scripts(flushes, acks)
         except BaseException as error:
-            # Answers may be on their way that are not read: never use this connection again.
-            with contextlib.suppress(*FAULTS):
-                await self._connection.disconnect(nowait=True)
-            if isinstance(error, StoreUnavailable) and error.meaning == TOPOLOGY:
-                await self._leave_server()
+            await self.disconnect(error)
             raise
         finally:
             self._running = False
+
+    async def disconnect(self, error: BaseException) -> None:
+        """Close the connection of the scripts after `error`: answers may be on their way that nobody reads."""
+        with contextlib.suppress(*FAULTS):
+            await self._connection.disconnect(nowait=True)
+        if isinstance(error, StoreUnavailable) and error.meaning == TOPOLOGY:
+            await self._leave_server()
 
     async def ping(self) -> None:
         """Return when the server answers. Raises StoreUnavailable."""
@@ -114,10 +137,10 @@ class RedisStore:
         async with asked(self.url, "DEL", self._answer_timeout_s):
             await self.client.delete(*self._keys)
 
-    async def census(self) -> dict[str, int]:
-        """Return how many members each family has. Raises StoreUnavailable."""
+    async def census(self, keys: Sequence[str] = ()) -> dict[str, int]:
+        """Return how many members each family has (in the partition of `keys`). Raises StoreUnavailable."""
         pipe = self.client.pipeline(transaction=False)
-        for kind, key in zip(self._layout.kinds.values(), self._keys, strict=True):
+        for kind, key in zip(self._layout.kinds.values(), keys or self._keys, strict=True):
             {SORTED_SET: pipe.zcard, LIST: pipe.llen}.get(kind, pipe.hlen)(key)
         return dict(zip(self._layout.kinds, await self._ask(pipe, "a count of the keys"), strict=True))
 
@@ -170,26 +193,53 @@ class RedisStore:
         info, *loaded = await self._exchange([("INFO", "server"), *self._loads()])
         self._check([("INFO", info), *zip(self._sources, loaded, strict=True)])
         run_id = _run_id_of(info)
-        known, self._run_id = self._run_id, run_id
+        known, self.run_id = self.run_id, run_id
         if known and known != run_id:
             self.restarts += 1
 
     def _loads(self) -> list[tuple[str, ...]]:
         return [("SCRIPT LOAD", source.text) for source in self._sources.values()]
 
-    async def _run_scripts(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
-        answers = await self._evaluate(calls)
+    async def _run_scripts(self, flushes: Sequence[Flush], acks: int) -> list[Outcome]:
+        commands = [command for flush in flushes for command in self._commands(flush)]
+        if acks:
+            commands.append(("WAIT", acks, ACK_MS))
+        answers = await self._exchange(commands)
         missing = next((i for i, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)), None)
         if missing is not None:
             # From the first missing one on, all are called again, so that they are carried out in order.
             loaded = await self._exchange(self._loads())
             self._check(list(zip(self._sources, loaded, strict=True)))
             self.restarts += 1
-            answers[missing:] = await self._evaluate(calls[missing:])
-        self._check([(call.name, answer) for call, answer in zip(calls, answers, strict=True)])
-        for place, call in enumerate(calls):
-            if call.name in COMMANDS:
-                answers[place] = _listed(answers[place])
+            answers[missing:] = await self._exchange(commands[missing:])
+        outcomes, at = list[Outcome](), 0
+        for flush in flushes:
+            end = at + len(flush.calls) + bool(flush.mark)
+            try:
+                outcome: Outcome = self._answers(flush, answers[at:end])
+                if acks:
+                    self._check_acks(answers[-1], acks)
+            except VoxpoolError as error:
+                outcome = error
+            outcomes.append(outcome)
+            at = end
+        return outcomes
+
+    def _check_acks(self, answer: Any, acks: int) -> None:
+        """Raise StoreUnavailable unless the `answer` to WAIT is at least `acks`."""
+        self._check([("WAIT", answer)])
+        reason = too_few(int(answer), acks)
+        if reason:
+            raise StoreUnavailable(f"{self.url}: {reason}")
+
+    def _answers(self, flush: Flush, answers: list[Any]) -> list[list[str]]:
+        """Return the answers to the calls of `flush`. Raises the error among them."""
+        names = [call.name for call in flush.calls]
+        self._check(list(zip([*names, "SET"], answers, strict=False)))
+        del answers[len(names) :]
+        for place, name in enumerate(names):
+            if name in COMMANDS:
+                answers[place] = listed(answers[place])
         for answer in answers:
             if not isinstance(answer, list):
                 raise StoreUnavailable(f"{self.url}: {str(answer)[:80]!r} is no answer of a script")
@@ -209,14 +259,15 @@ class RedisStore:
         if broken is not None:
             raise broken
 
-    async def _evaluate(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        keys, sha1 = self._keys, self._sha1
-        return await self._exchange(
-            [
-                _command(call) if call.name in COMMANDS else ("EVALSHA", sha1[call.name], len(keys), *keys, *call.args)
-                for call in calls
-            ]
-        )
+    def _commands(self, flush: Flush) -> list[tuple[str | int | bytes, ...]]:
+        keys, sha1 = flush.keys, self._sha1
+        commands: list[tuple[str | int | bytes, ...]] = [
+            command(call) if call.name in COMMANDS else ("EVALSHA", sha1[call.name], len(keys), *keys, *call.args)
+            for call in flush.calls
+        ]
+        if flush.mark:
+            commands.append(("SET", flush.mark, "1", "PX", MARK_MS))
+        return commands
 
     async def _exchange(self, commands: Sequence[tuple[str | int | bytes, ...]]) -> list[Any]:
         """Send `commands` at once and return what each was answered, errors of the server included."""
@@ -232,7 +283,7 @@ class RedisStore:
         return answers
 
 
-def _pool(url: str) -> Any:
+def pool_of(url: str) -> Any:
     """Connections without timeouts of their own (answers.asked), in RESP 2: some proxies have no HELLO."""
     try:
         return ConnectionPool.from_url(
@@ -245,19 +296,6 @@ def _pool(url: str) -> Any:
         )
     except ValueError as error:
         raise ConfigError(f"store = {without_password(url)!r}: {error}; write redis://HOST:PORT/DB") from None
-
-
-def _command(call: ScriptCall) -> tuple[str | bytes, ...]:
-    """Return a command of COMMANDS as the server gets it."""
-    if call.name == "SET":
-        key, seconds = call.args
-        return "SET", key, call.data, "EX", seconds
-    return call.name, *call.args
-
-
-def _listed(answer: Any) -> list[Any]:
-    """Return the answer to a command as a list, like a script's; of audio b"" where there is nothing."""
-    return [b"" if one is None else one for one in answer] if isinstance(answer, list) else [str(answer)]
 
 
 def _run_id_of(info: object) -> str:

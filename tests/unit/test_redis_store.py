@@ -15,7 +15,8 @@ from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.stores.answers import CONNECT_TIMEOUT_S
 from voxpool.scheduler.stores.claim import OWNER_LEASE_MS
 from voxpool.scheduler.stores.facts import OWNER_KEY
-from voxpool.scheduler.stores.redis import CALLS_MAX, RedisStore
+from voxpool.scheduler.stores.flush import CALLS_MAX
+from voxpool.scheduler.stores.redis import RedisStore
 
 
 class PlayedConnection:

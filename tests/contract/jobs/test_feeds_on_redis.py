@@ -17,9 +17,7 @@ from voxpool.scheduler.shared.asked import audio_s
 from voxpool.scheduler.shared.desk import Node, SharedDesk
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.members import Members
-from voxpool.scheduler.stores.hints import Hints
-from voxpool.scheduler.stores.redis import RedisStore
-from voxpool.scheduler.stores.script_sources import JOBS
+from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
 PAIR = "zh:en"
 LEASE_MS = 900
@@ -71,12 +69,14 @@ class Worker:
 async def scheduler(url: str, name: str) -> AsyncIterator[SharedDesk]:
     """Run a scheduler until the end of the block; then it is dead at once."""
     clock, desk = SystemClock(), SharedDesk(name)
-    store = RedisStore(url, layout=JOBS)
+    stores = JobStores(url, 1)
     bounds = {"lease_ms": LEASE_MS, "waiting_ms": 60_000, "jobs_max": 1000, "bytes_max": 10**9}
-    feed = Feed(0, name, desk, runner=store, clock=clock, settings=Settings(), observer=Observer(), **bounds)
+    feed = Feed(
+        0, name, desk, runner=stores.partitions[0], clock=clock, settings=Settings(), observer=Observer(), **bounds
+    )
     desk.feeds.append(feed)
     members = Members(feed, clock, 60_000, 1000)
-    hints = Hints(url, 0, name, feed.subscribed, feed.hinted)
+    hints = stores.hints(0, name, feed.subscribed, feed.hinted)
 
     roles = [asyncio.ensure_future(role.run_forever()) for role in (hints, members)]
     roles.append(asyncio.ensure_future(feed.run_forever(feed)))
@@ -86,7 +86,7 @@ async def scheduler(url: str, name: str) -> AsyncIterator[SharedDesk]:
         for role in roles:
             role.cancel()
         await asyncio.gather(*roles, return_exceptions=True)
-        await store.close()
+        await stores.close()
 
 
 async def until(holds: Callable[[], bool]) -> None:

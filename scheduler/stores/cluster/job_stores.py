@@ -1,0 +1,124 @@
+"""The stores of all partitions of jobs at one address: a server, a Redis Cluster, or a primary that Sentinels know.
+
+A partition's calls go to the primary of its slot; there is one connection for each primary. Whatever goes wrong (MOVED,
+ASK, TRYAGAIN, READONLY, LOADING, CLUSTERDOWN, MASTERDOWN, too few acknowledgements, a lost connection) means "not now":
+the flush has failed, the caller repeats it, and the primary is located again before. ASK is not followed: a script
+has ten keys, some of which do not exist, and the new server of a slot refuses such calls until the slot has moved.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.stores.cluster.addresses import address_of
+from voxpool.scheduler.stores.cluster.hints import Hints
+from voxpool.scheduler.stores.cluster.locating import locator_of, slot_of
+from voxpool.scheduler.stores.cluster.primary import Primary
+from voxpool.scheduler.stores.facts import StoreFacts
+from voxpool.scheduler.stores.flush import Flush
+from voxpool.scheduler.stores.redis import ANSWER_TIMEOUT_S, RedisStore
+from voxpool.scheduler.stores.script_sources import JOBS
+from voxpool.scheduler.stores.shown import without_password
+
+
+class JobStores:
+    """The stores of `partitions` at `url` (redis://…, or one of addresses.py).
+
+    `acks` = replicas that must have a flush before anything of it is reported. Raises ConfigError for an url that
+    can't be read.
+    """
+
+    def __init__(self, url: str, partitions: int, acks: int = 0, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        self._locator = locator_of(address_of(url))
+        self.url = without_password(url)
+        self.partitions = [PartitionStore(self, number, bool(acks)) for number in range(partitions)]
+        self._acks = acks
+        self._answer_timeout_s = answer_timeout_s
+        self._primaries: dict[str, Primary] = {}
+
+    def hints(
+        self, partition: int, scheduler: str, on_subscribed: Callable[[], None], on_hint: Callable[[str], None]
+    ) -> Hints:
+        """Return the subscription of `scheduler` to the hints of a partition."""
+        slot = self.partitions[partition].slot
+        return Hints(
+            lambda: self._locator.locate(slot), partition, scheduler, on_subscribed, on_hint, self._locator.doubt
+        )
+
+    async def ping(self) -> None:
+        """Return when all primaries answer. Raises StoreUnavailable."""
+        for primary in await self._all():
+            await primary.store.ping()
+
+    async def census(self) -> dict[str, int]:
+        """Return how many members each family of keys has in all partitions. Raises StoreUnavailable."""
+        found = Counter[str]()
+        for partition in self.partitions:
+            primary = await self.primary_of(partition)
+            found.update(await primary.store.census(partition.keys))
+        return {family: found[family] for family in JOBS.kinds}
+
+    async def facts(self, now_ms: Callable[[], int]) -> list[StoreFacts]:
+        """Return the facts about each primary that serves partitions. Raises StoreUnavailable."""
+        return [await primary.store.facts(now_ms) for primary in await self._all()]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        primaries, self._primaries = self._primaries, {}
+        for primary in primaries.values():
+            await primary.store.close()
+
+    async def primary_of(self, partition: PartitionStore) -> Primary:
+        """Return the server that has `partition` now. Raises StoreUnavailable."""
+        url = await self._locator.locate(partition.slot)
+        if url != partition.at:
+            left, partition.at = partition.at, url
+            await self._close_unless_used(left)
+        primary = self._primaries.get(url)
+        if primary is None:
+            store = RedisStore(url, answer_timeout_s=self._answer_timeout_s, layout=JOBS)
+            primary = self._primaries[url] = Primary(store, self._acks)
+        return primary
+
+    def doubt(self) -> None:
+        """A flush has failed: the primaries are located again."""
+        self._locator.doubt()
+
+    async def _all(self) -> list[Primary]:
+        found = [await self.primary_of(partition) for partition in self.partitions]
+        return list(dict.fromkeys(found))
+
+    async def _close_unless_used(self, url: str) -> None:
+        if url in self._primaries and all(partition.at != url for partition in self.partitions):
+            await self._primaries.pop(url).store.close()
+
+
+class PartitionStore:
+    """A ScriptRunner: the calls of one partition, wherever it is."""
+
+    def __init__(self, stores: JobStores, number: int, has_acks: bool) -> None:
+        self.restarts = 0
+        """How often its server may have lost data, or another one has taken its place."""
+        self.keys = JOBS.keys(number)
+        self.slot = slot_of(self.keys[0])
+        self.at = ""
+        """The URL of its primary when it was last located."""
+        self._mark = f"{JOBS.prefix}{{{number}}}:mark" if has_acks else ""
+        self._stores = stores
+        self._life = ""
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Run `calls` in order, in one round trip. Raises StoreUnavailable or ScriptFailed."""
+        try:
+            primary = await self._stores.primary_of(self)
+            answers = await primary.run(Flush(self.keys, calls, self._mark))
+        except StoreUnavailable:
+            self._stores.doubt()
+            raise
+        life, self._life = self._life, primary.life
+        if life and life != self._life:
+            self.restarts += 1
+        return answers
