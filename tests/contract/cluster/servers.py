@@ -1,4 +1,4 @@
-"""A Redis Cluster on free ports of this machine: three primaries, a replica each. Its nodes know each other at the start.
+"""A Redis Cluster on free ports of this machine: three primaries with a replica each. They know each other at the start.
 
 `heal` makes it whole again: tests that kill, move and cut share one.
 """
@@ -67,7 +67,7 @@ class Cluster:
 
     def __init__(self, folder: Path, *options: str, binary: str = "") -> None:
         self.nodes = [ClusterNode(folder, number, options, binary) for number in range(1, 7)]
-        self._begin()
+        self._is_changed = True
 
     @property
     def url(self) -> str:
@@ -131,9 +131,9 @@ class Cluster:
         wait_for(lambda: all(self._owner(node, slot) == to.id for node in running))
 
     def heal(self) -> None:
-        """Make it whole and empty; begin anew when nodes were killed, cut or promoted, which takes less than a repair."""
+        """Make it whole and empty. After a kill, a cut or a promotion it begins anew: a repair takes longer."""
         if all(node.is_running for node in self.nodes) and not self._is_changed:
-            for node in self._primaries():
+            for node in self.primaries():
                 node.ask("FLUSHALL")
             return
         self.close()
@@ -157,7 +157,8 @@ class Cluster:
     def _running(self) -> list[ClusterNode]:
         return [node for node in self.nodes if node.is_running]
 
-    def _primaries(self) -> list[ClusterNode]:
+    def primaries(self) -> list[ClusterNode]:
+        """Return the running primaries."""
         return [node for node in self._running() if not self._primary_id(node)]
 
     def _promote(self, replica: ClusterNode) -> None:
@@ -189,7 +190,7 @@ class Cluster:
 
     def _is_whole(self) -> bool:
         with contextlib.suppress(RedisError):
-            return self._agrees() and all(_is_online(node.info("replication")) for node in self._primaries())
+            return self._agrees() and all(_is_online(node.info("replication")) for node in self.primaries())
         return False
 
     def _view_of(self, own: ClusterNode) -> str:
@@ -253,6 +254,7 @@ def cluster_of(folder: Path, *options: str, binary: str = "") -> Iterator[Cluste
     """Run a cluster until the end of the block."""
     cluster = Cluster(folder, *options, binary=binary)
     try:
+        cluster.heal()
         yield cluster
     finally:
         cluster.close()
