@@ -1,4 +1,4 @@
-"""A Redis Cluster on free ports of this machine: three primaries with a replica each. They know each other at the start.
+"""A Redis Cluster on free ports of this machine: three primaries and a replica of each, which know each other at start.
 
 `heal` makes it whole again: tests that kill, move and cut share one.
 """
