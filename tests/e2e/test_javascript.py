@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.e2e.conftest import running
-from tests.e2e.line import Line
+from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import EXAMPLES, TONE, Process, Scheduler, until
 from tests.e2e.test_processes import started
 from voxpool import Client, Work, Worker

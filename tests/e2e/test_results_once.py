@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.e2e.conftest import running
-from tests.e2e.line import Line
+from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import text
 from tests.e2e.test_processes import started

@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tests.e2e.conftest import running
-from tests.e2e.line import Line
+from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import TONE, Scheduler, cut, until, wait_until
 from tests.e2e.test_processes import started
 from voxpool.scheduler.protocol.codec import encode

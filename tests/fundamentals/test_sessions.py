@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from tests.e2e.line import Line
+from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import TONE, Scheduler, until
 from tests.fundamentals.serving import Nodes
 from voxpool import Client, JobResult, Work
