@@ -14,6 +14,7 @@ from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT, run_commands
 from voxpool.scheduler.cli.lazy_group import LazyGroup
 
 COMMANDS = {
+    "chaos": ("voxpool.loadtest.commands._chaos_command", "chaos"),
     "compare": ("voxpool.loadtest.commands._compare_command", "compare"),
     "leak-measured": ("voxpool.loadtest.commands._leak_measured", "leak_measured"),
     "options": ("voxpool.loadtest.commands._options_command", "options"),

@@ -9,12 +9,14 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
 from voxpool.loadtest.users._audio import answer_to, order_of
 from voxpool.scheduler.sdk import Work, Worker
+from voxpool.scheduler.sdk.wire.connection import PING_S
 
 
 async def work(job: Work) -> Any:
@@ -25,11 +27,27 @@ async def work(job: Work) -> Any:
     return msgspec.to_builtins(answer_to(job.audio, order))
 
 
-async def main(url: str, node_id: str, pairs: str, slots: str) -> None:
-    """Serve until SIGTERM."""
+async def serve(
+    url: str,
+    node_id: str,
+    pairs: str,
+    slots: str,
+    work: Callable[[Work], Awaitable[Any]] = work,
+    ping_s: float = PING_S,
+    on_event: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Serve until SIGTERM. `ping_s` and `on_event` are those of Worker."""
     ca_file = os.environ.get("VOXPOOL_CA_FILE") or None
     worker = Worker(
-        url, node_id=node_id, pairs=pairs.split(","), slots=int(slots), ca_file=ca_file, work=work, drain_s=1.0
+        url,
+        node_id=node_id,
+        pairs=pairs.split(","),
+        slots=int(slots),
+        ca_file=ca_file,
+        work=work,
+        drain_s=1.0,
+        ping_s=ping_s,
+        on_event=on_event,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
@@ -37,4 +55,5 @@ async def main(url: str, node_id: str, pairs: str, slots: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    url, node_id, pairs, slots = sys.argv[1:]
+    asyncio.run(serve(url, node_id, pairs, slots))

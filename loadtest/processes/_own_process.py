@@ -43,6 +43,10 @@ class OwnProcess:
         """Exit code; None while it runs, negative for the signal that ended it."""
         return self._process.poll()
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """Kill the process and all others of its session."""
         if self.runs:

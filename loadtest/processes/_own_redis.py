@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from voxpool.loadtest.processes._own_process import OwnProcess
@@ -17,9 +19,12 @@ TRIES = 5
 
 
 class OwnRedis:
-    """A Redis on a free port; its output goes to `output`. Raises CannotLoad when there is no redis-server."""
+    """A Redis on a free port, or on `port`; its output goes to `output`. Raises CannotLoad without a redis-server.
 
-    def __init__(self, output: Path) -> None:
+    `arguments` are further ones of redis-server.
+    """
+
+    def __init__(self, output: Path, port: int = 0, arguments: Sequence[str] = ()) -> None:
         found = shutil.which("redis-server") or shutil.which("valkey-server")
         if found is None:
             raise CannotLoad(
@@ -29,7 +34,8 @@ class OwnRedis:
         self._folder = Path(tempfile.mkdtemp(prefix="vp-load-"))
         self._output = output
         self._process: OwnProcess | None = None
-        self.port = 0
+        self._arguments = arguments
+        self.port = port
         self.restarts = 0
         self.start()
 
@@ -41,26 +47,35 @@ class OwnRedis:
     def start(self) -> None:
         """Start it on the same port as before, and return when it answers. Raises CannotLoad."""
         for _ in range(TRIES):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-            self._process = OwnProcess([self._binary, *arguments, "--dir", str(self._folder)], self._output)
+            arguments += ["--dir", str(self._folder), *self._arguments]
+            self._process = OwnProcess([self._binary, *arguments], self._output)
             if self._answers(port):
                 self.port = port
                 return
             self._process.kill()
         raise CannotLoad(f"--store redis: {self._binary} does not start: see {self._output}")
 
-    def restart(self) -> None:
-        """Kill it, so that its data are lost, and start it again. Raises CannotLoad."""
+    def kill(self) -> None:
+        """Kill it, so that its data are lost."""
         if self._process is not None:
             self._process.kill()
+
+    def restart(self) -> None:
+        """Kill it and start it again. Raises CannotLoad."""
+        self.kill()
         self.restarts += 1
         self.start()
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def stop(self) -> None:
         """Stop it, and remove its folder."""
-        if self._process is not None:
-            self._process.kill()
+        self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _answers(self, port: int) -> bool:
@@ -76,7 +91,8 @@ class OwnRedis:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody has at this time."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

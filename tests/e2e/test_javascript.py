@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.e2e.conftest import running
-from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import EXAMPLES, TONE, Process, Scheduler, until
 from tests.e2e.test_processes import started
 from voxpool import Client, Work, Worker
+from voxpool.loadtest.processes._line import Line
 
 JAVASCRIPT = EXAMPLES / "javascript"
 GATED_WORKER = Path(__file__).parent / "javascript" / "gated_worker.mjs"

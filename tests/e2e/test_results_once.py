@@ -16,11 +16,11 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.e2e.conftest import running
-from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import text
 from tests.e2e.test_processes import started
 from tests.e2e.test_results_in_order import gates_at, has_ended, message, submits
+from voxpool.loadtest.processes._line import Line
 from voxpool.scheduler.protocol.codec import encode, from_client
 from voxpool.scheduler.protocol.messages import JobResult, Submit, Welcome
 from voxpool.scheduler.sdk import Client, Work, Worker

@@ -15,9 +15,9 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tests.e2e.conftest import running
-from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import TONE, Scheduler, cut, until, wait_until
 from tests.e2e.test_processes import started
+from voxpool.loadtest.processes._line import Line
 from voxpool.scheduler.protocol.codec import encode
 from voxpool.scheduler.protocol.messages import Error, Registered, Welcome
 from voxpool.scheduler.sdk import Client, NameTaken, ProtocolMismatch, Refused, TokenRefused, Work, Worker

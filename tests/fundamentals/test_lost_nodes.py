@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import TONE, Scheduler, until
 from tests.fundamentals.serving import Nodes
 from voxpool import Client, Work
+from voxpool.loadtest.processes._line import Line
 from voxpool.sim.world.world import World
 
 

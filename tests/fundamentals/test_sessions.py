@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from voxpool.loadtest.processes._line import Line
 from tests.e2e.processes import TONE, Scheduler, until
 from tests.fundamentals.serving import Nodes
 from voxpool import Client, JobResult, Work
+from voxpool.loadtest.processes._line import Line
 
 
 async def test_each_result_comes_once_although_the_connection_breaks(

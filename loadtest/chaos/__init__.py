@@ -1,0 +1,1 @@
+"""Real processes under drawn faults, and a ledger outside of them that checks every answer."""

@@ -1,0 +1,170 @@
+"""Judges the entries of a run: what was lost, delivered twice, run twice, and how long a dead scheduler's jobs stood.
+
+Pure: entries and faults in, figures out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from voxpool.loadtest.chaos._entries import Accepted, Again, AnyEntry, Asked, Ended, Finished, Refused, Started
+
+COMPLETED = "completed"
+NAMED_MAX = 10
+"""Number of requests that are named for each finding."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A fault that happened: what was hit, from when until when."""
+
+    kind: str
+    target: str
+    began_s: float
+    healed_s: float
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A node was connected to a scheduler."""
+
+    node: str
+    scheduler: str
+    at_s: float
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """An attempt that began after another one of the same job."""
+
+    number: int
+    first: Started
+    second: Started
+    cause: str
+    """The fault that hit the first attempt's node or scheduler; "" = none."""
+    waited_s: float
+    """From that fault, or from the first start."""
+
+
+@dataclass
+class Found:
+    """The figures of a run."""
+
+    asked: int = 0
+    accepted: int = 0
+    completed: int = 0
+    attempts: int = 0
+    lost: list[int] = field(default_factory=list)
+    """Accepted, and without an end."""
+    unanswered: list[int] = field(default_factory=list)
+    """Neither accepted nor refused nor ended."""
+    wrong: list[int] = field(default_factory=list)
+    """Completed with an output that is not that of its audio."""
+    twice: list[int] = field(default_factory=list)
+    """Delivered more than once, or to a client that did not ask."""
+    not_completed: Counter[str] = field(default_factory=Counter)
+    """Ended or refused otherwise: reason -> number."""
+    same_attempt: list[int] = field(default_factory=list)
+    """One attempt number of one job was started more than once."""
+    never_run: list[int] = field(default_factory=list)
+    """Completed, and no node has an attempt of it."""
+    reruns: list[Rerun] = field(default_factory=list)
+    latencies_s: list[tuple[float, float]] = field(default_factory=list)
+    """Time of the end, and the time since the client asked, of each completed job."""
+
+    @property
+    def ran_twice(self) -> int:
+        """Jobs with more than one attempt."""
+        return len({rerun.number for rerun in self.reruns})
+
+    def waits_after(self, *causes: str) -> list[float]:
+        """Return the times from a fault of these kinds to the next attempt, in order."""
+        return sorted(rerun.waited_s for rerun in self.reruns if rerun.cause in causes)
+
+
+def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequence[Connected]) -> Found:
+    """Return the figures of a whole run, after its last answer."""
+    found = Found()
+    asked: dict[int, float] = {}
+    accepted: set[int] = set()
+    over: Counter[int] = Counter()
+    completed: set[int] = set()
+    starts: defaultdict[int, list[Started]] = defaultdict(list)
+    finished: set[tuple[str, int, str]] = set()
+    for entry in entries:
+        match entry:
+            case Asked():
+                asked[entry.number] = entry.at_s
+            case Accepted():
+                accepted.add(entry.number)
+            case Started():
+                starts[entry.number].append(entry)
+            case Finished():
+                finished.add((entry.job_id, entry.attempt, entry.node))
+            case Refused():
+                over[entry.number] += 1
+                found.not_completed[f"refused: {entry.reason}"] += 1
+            case Again():
+                found.twice.append(entry.number)
+            case Ended():
+                over[entry.number] += 1
+                if entry.state != COMPLETED:
+                    found.not_completed[f"{entry.state}: {entry.error}"] += 1
+                    continue
+                completed.add(entry.number)
+                if not entry.is_right:
+                    found.wrong.append(entry.number)
+                if entry.number in asked:
+                    found.latencies_s.append((entry.at_s, entry.at_s - asked[entry.number]))
+    found.asked, found.accepted, found.completed = len(asked), len(accepted), len(completed)
+    found.attempts = sum(map(len, starts.values()))
+    found.lost = [number for number in asked if number in accepted and not over[number]]
+    found.unanswered = [number for number in asked if number not in accepted and not over[number]]
+    found.twice += [number for number, times in over.items() if times > 1 or number not in asked]
+    found.never_run = [number for number in completed if number not in starts]
+    places = _Places(connected)
+    for number, attempts in starts.items():
+        attempts.sort(key=lambda start: start.at_s)
+        names = Counter((start.job_id, start.attempt) for start in attempts)
+        if max(names.values()) > 1:
+            found.same_attempt.append(number)
+        for first, second in pairwise(attempts):
+            found.reruns.append(_rerun(number, first, second, faults, places))
+    return found
+
+
+class _Places:
+    """To which scheduler a node was connected at a time."""
+
+    def __init__(self, connected: Sequence[Connected]) -> None:
+        self._of: defaultdict[str, list[Connected]] = defaultdict(list)
+        for one in connected:
+            self._of[one.node].append(one)
+
+    def at(self, node: str, at_s: float) -> str:
+        """Return the scheduler, or ""."""
+        before = [one.scheduler for one in self._of[node] if one.at_s <= at_s]
+        return before[-1] if before else ""
+
+
+def _rerun(number: int, first: Started, second: Started, faults: Sequence[Done], places: _Places) -> Rerun:
+    """Find the last fault before the second start that hit the node or the scheduler of the first one."""
+    holders = {first.node, places.at(first.node, first.at_s)}
+    hits = [
+        fault
+        for fault in faults
+        if fault.began_s <= second.at_s
+        and fault.healed_s + RECOVERS_S >= first.at_s
+        and (holders & {*fault.target.split()} or not fault.target)
+    ]
+    if not hits:
+        return Rerun(number, first, second, "", second.at_s - first.at_s)
+    hit = max(hits, key=lambda fault: fault.began_s)
+    return Rerun(number, first, second, hit.kind, second.at_s - max(hit.began_s, first.at_s))
+
+
+RECOVERS_S = 10.0
+"""The time after a fault in which a node or scheduler may still be judged dead for it."""

@@ -1,0 +1,134 @@
+"""A Redis Cluster that a load run starts and may break: primaries with a replica each, without persistence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import redis
+
+from voxpool.loadtest.processes._own_redis import OwnRedis, free_port
+from voxpool.loadtest.running._preflight import CannotLoad
+
+SLOTS = 16384
+NODE_TIMEOUT_MS = 1500
+START_S = 30.0
+LOOK_S = 0.1
+PORT_MAX = 45_000
+"""The bus of a node is its port + 10000."""
+
+
+class OwnCluster:
+    """`primaries` primaries and as many replicas, on `ports`. Raises CannotLoad.
+
+    Others reach a node at its port in `announced`, such as that of a proxy; the nodes' own bus is not announced
+    elsewhere.
+    """
+
+    def __init__(self, folder: Path, ports: Sequence[int], announced: Sequence[int], primaries: int = 3) -> None:
+        self.announced = announced
+        self.nodes: list[OwnRedis] = []
+        try:
+            for port, shown in zip(ports, announced, strict=True):
+                self.nodes.append(OwnRedis(folder / f"redis-{port}.log", port, _arguments(port, shown)))
+            self._join(primaries)
+        except BaseException:
+            self.stop()
+            raise
+
+    def client(self, node: OwnRedis) -> redis.Redis:
+        """Return a client of one node, past the proxies."""
+        return redis.Redis(host="127.0.0.1", port=node.port, decode_responses=True, socket_timeout=5)
+
+    def role(self, node: OwnRedis) -> str:
+        """Return master, slave, or "" when it does not answer."""
+        try:
+            with self.client(node) as client:
+                return str(client.execute_command("ROLE")[0])
+        except redis.RedisError:
+            return ""
+
+    def primaries(self) -> list[OwnRedis]:
+        """Return the nodes that say that they are primaries."""
+        return [node for node in self.nodes if self.role(node) == "master"]
+
+    def replica_of(self, primary: OwnRedis) -> OwnRedis | None:
+        """Return a replica that is connected to `primary`, or None."""
+        shown = self.announced[self.nodes.index(primary)]
+        for node in self.nodes:
+            try:
+                with self.client(node) as client:
+                    role = client.execute_command("ROLE")
+            except redis.RedisError:
+                continue
+            if role[0] == "slave" and int(role[2]) == shown and role[3] == "connected":
+                return node
+        return None
+
+    def is_whole(self) -> bool:
+        """Return whether all nodes answer, and each primary has its replica."""
+        roles = [self.role(node) for node in self.nodes]
+        if not all(roles) or roles.count("master") * 2 != len(roles):
+            return False
+        return all(self.replica_of(node) for node, role in zip(self.nodes, roles, strict=True) if role == "master")
+
+    def stop(self) -> None:
+        """Stop all nodes, and remove their folders."""
+        for node in self.nodes:
+            node.stop()
+
+    def _join(self, primaries: int) -> None:
+        first, *others = self.nodes
+        ids = []
+        for node in self.nodes:
+            with self.client(node) as client:
+                ids.append(str(client.execute_command("CLUSTER", "MYID")))
+        with self.client(first) as client:
+            for other in others:
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, other.port + 10_000)
+        for number, node in enumerate(self.nodes[:primaries]):
+            with self.client(node) as client:
+                low, high = SLOTS * number // primaries, SLOTS * (number + 1) // primaries - 1
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", low, high)
+        _wait(lambda: all(self._knows(node) == len(self.nodes) for node in self.nodes), "its nodes do not meet")
+        for node, primary in zip(self.nodes[primaries:], ids, strict=False):
+            with self.client(node) as client:
+                client.execute_command("CLUSTER", "REPLICATE", primary)
+        _wait(lambda: self.is_whole() and all(self._is_ok(node) for node in self.nodes), "its replicas do not connect")
+
+    def _knows(self, node: OwnRedis) -> int:
+        with self.client(node) as client:
+            lines = str(client.execute_command("CLUSTER", "NODES", NEVER_DECODE=True).decode()).splitlines()
+        return sum("connected" in line and "handshake" not in line for line in lines)
+
+    def _is_ok(self, node: OwnRedis) -> bool:
+        with self.client(node) as client:
+            return "cluster_state:ok" in client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True).decode()
+
+
+def cluster_ports(count: int) -> list[int]:
+    """Return ports for the nodes of a cluster, whose buses are free, too."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = free_port()
+        if port <= PORT_MAX and port not in ports:
+            ports.append(port)
+    return ports
+
+
+def _arguments(port: int, announced: int) -> list[str]:
+    return [
+        *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)),
+        *("--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"),
+        *("--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", str(announced)),
+        *("--cluster-announce-bus-port", str(port + 10_000)),
+    ]
+
+
+def _wait(holds: Callable[[], bool], else_: str) -> None:
+    end_s = time.monotonic() + START_S
+    while not holds():
+        if time.monotonic() > end_s:
+            raise CannotLoad(f"the cluster does not start: {else_}")
+        time.sleep(LOOK_S)
