@@ -3,7 +3,7 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured bench bench-peers erlang findings mutants second-opinion docs reference test-newest wheel-check clean
+.PHONY: help setup lint audit test test-large demo dashboard-demo leak-measured chaos bench bench-peers erlang findings mutants second-opinion docs reference test-newest wheel-check clean
 
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
@@ -31,6 +31,9 @@ dashboard-demo: .venv/.ready ## the dashboard full of life: a scheduler, nodes, 
 
 leak-measured: .venv/.ready ## a real server under load twice, without and with the clean-up, beside what the simulator says (10 minutes)
 	@$(BIN)/python -m voxpool.loadtest leak-measured $(LEAK_MEASURED)
+
+chaos: .venv/.ready ## real schedulers, nodes and clients under drawn faults, five seeds of 10 minutes on one Redis and on a cluster (CHAOS="--seed 3 --duration 60")
+	@$(BIN)/python -m voxpool.loadtest chaos $(or $(CHAOS),--seeds 5 --duration 600 --store redis --store cluster)
 
 lint: .venv/.ready ## ruff, mypy --strict, imports one way, bandit, and the rules of tests/tidy with the audit of packages
 	$(BIN)/python -m ruff check .

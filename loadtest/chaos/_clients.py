@@ -19,6 +19,7 @@ from voxpool.loadtest.users import _audio
 from voxpool.scheduler.errors import VoxpoolError
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client
+from voxpool.scheduler.sdk.wire.session import Session
 
 PING_S = 2.0
 """A connection that hangs must be noticed in a time that is short against the run."""
@@ -48,10 +49,23 @@ class Clients:
         await asyncio.gather(*(self._client(url, in_flight) for url in urls))
 
     async def _client(self, url: str, in_flight: int) -> None:
-        async with Client(
-            url, ping_s=PING_S, give_up_s=PATIENCE_S, retry_s=PATIENCE_S, on_result=self._again
-        ) as client:
+        client = Client(url, ping_s=PING_S, give_up_s=PATIENCE_S, retry_s=PATIENCE_S)
+        self._observe(client._session)
+        async with client:
             await asyncio.gather(*(self._lane(client) for _ in range(in_flight)))
+
+    def _observe(self, session: Session) -> None:
+        """Note each result that comes again as a new one, also where the SDK hides that from its callers."""
+        take, seen = session._result, set[str]()
+
+        def observed(result: JobResult) -> None:
+            if not session._acks.came_before(result.number):
+                if result.request_id in seen:
+                    self._again(result)
+                seen.add(result.request_id)
+            take(result)
+
+        session._result = observed  # type: ignore[method-assign]
 
     async def _lane(self, client: Client) -> None:
         chance = self._random
@@ -76,8 +90,8 @@ class Clients:
         self._ledger.write(Ended(number, now_s(), result.job_id, result.state, is_right, result.error or ""))
 
     def _again(self, result: JobResult) -> None:
-        number = result.request_id.rpartition("-")[2]
-        self._ledger.write(Again(int(number) if number.isdigit() else 0, now_s(), result.request_id, result.state))
+        number = int(result.request_id.rpartition("-")[2])
+        self._ledger.write(Again(number, now_s(), result.request_id, result.state))
 
 
 async def main(

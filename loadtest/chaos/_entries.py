@@ -47,7 +47,7 @@ class Refused(Entry, frozen=True):
 
 
 class Again(Entry, frozen=True):
-    """The client got a result that it did not wait for: the same job twice, or another one's."""
+    """The client got a second result of a request."""
 
     request_id: str
     state: str

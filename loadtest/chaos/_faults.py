@@ -80,7 +80,7 @@ async def _kill_scheduler(site: Site, chance: random.Random) -> bool:
     if scheduler is None:
         return False
     with site.fault("kill_scheduler", scheduler.name):
-        scheduler.process.kill()
+        scheduler.kill()
         await asyncio.sleep(chance.uniform(*DOWN_S))
         await scheduler.start()
     return True

@@ -64,7 +64,7 @@ class Found:
     wrong: list[int] = field(default_factory=list)
     """Completed with an output that is not that of its audio."""
     twice: list[int] = field(default_factory=list)
-    """Delivered more than once, or to a client that did not ask."""
+    """Delivered more than once."""
     not_completed: Counter[str] = field(default_factory=Counter)
     """Ended or refused otherwise: reason -> number."""
     same_attempt: list[int] = field(default_factory=list)

@@ -46,7 +46,12 @@ def command(outcome: Outcome) -> str:
     """Return the command that repeats a run."""
     sizes = outcome.sizes
     words = ["voxpool-load chaos", f"--seed {sizes.seed}", f"--duration {sizes.duration_s:g}", f"--store {sizes.store}"]
-    words += [f"--jobs {sizes.jobs}", f"--schedulers {sizes.schedulers}", f"--nodes {sizes.nodes}"]
+    words += [
+        f"--jobs {sizes.jobs}",
+        f"--acks {sizes.acks}",
+        f"--schedulers {sizes.schedulers}",
+        f"--nodes {sizes.nodes}",
+    ]
     words += [f"--clients {sizes.clients}", f"--every {sizes.every_s:g}"]
     words += [f"--fault {kind}" for kind in sizes.kinds]
     return " ".join(words)
@@ -57,7 +62,7 @@ def _options(outcome: Outcome) -> dict[str, object]:
     return {
         name: getattr(sizes, name)
         for name in (
-            *("jobs", "schedulers", "nodes", "slots", "clients", "in_flight", "work_s", "audio_bytes"),
+            *("jobs", "acks", "schedulers", "nodes", "slots", "clients", "in_flight", "work_s", "audio_bytes"),
             *("duration_s", "every_s"),
         )
     }
@@ -77,7 +82,7 @@ def _lines(outcome: Outcome) -> list[Line]:
         Line(sizes.name, "jobs that clients asked for", "", None, found.asked),
         zero("accepted jobs without an end", len(found.lost)),
         zero("requests that were neither accepted nor refused", len(found.unanswered)),
-        zero("results delivered twice, or to another client", len(found.twice)),
+        zero("results delivered twice", len(found.twice)),
         zero("results that do not belong to their audio", len(found.wrong)),
         zero("jobs that ended otherwise than completed", sum(found.not_completed.values())),
         zero("completed jobs that no node has run", len(found.never_run)),

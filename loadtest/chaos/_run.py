@@ -68,7 +68,7 @@ async def run(sizes: Sizes, folder: Path, tick: Callable[[], None] = lambda: Non
             if any(scheduler.ends):
                 ends[scheduler.name] = [code or 0 for code in scheduler.ends]
         found = judge(read_entries(site.ledger), site.done, site.connected)
-        errors = site.log_lines("error", "critical")
+        errors = site.errors()
         lives = sum(scheduler.lives for scheduler in site.schedulers)
         return Outcome(sizes, found, site.done, began_s, ended_s, left, left_out, ends, errors, site.complaints, lives)
 

@@ -26,6 +26,8 @@ from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT
 
 START_S = 60.0
 LOOK_S = 0.05
+EXPECTED = ("store_failed",)
+"""Errors that a scheduler logs because of the faults."""
 AGAIN_S = 0.5
 """Pause before a scheduler that has ended while it started is started again, as a supervisor does."""
 
@@ -70,6 +72,12 @@ class Scheduler:
                 if time.monotonic() > until_s or begun.process.exit_code == EXIT_WRONG_INPUT:
                     raise
                 await asyncio.sleep(AGAIN_S)
+
+    def kill(self) -> None:
+        """Kill it. That it had ended before is noted."""
+        if not self.process.runs:
+            self.ends.append(self.process.exit_code)
+        self.process.kill()
 
     async def stop(self) -> None:
         """Ask it to end, and wait for that."""
@@ -164,8 +172,8 @@ class Site:
                 raise CannotLoad(f"{else_} within {within_s:g} s")
             await asyncio.sleep(LOOK_S)
 
-    def log_lines(self, *levels: str) -> list[str]:
-        """Return the lines of these levels of all schedulers, and what is not a log line, such as a traceback."""
+    def errors(self) -> list[str]:
+        """Return the errors in the logs of the schedulers, and what is not a log line, such as a traceback."""
         found = []
         for scheduler in self.schedulers:
             for log in scheduler.logs:
@@ -174,7 +182,8 @@ class Site:
                         found.append(f"{log.stem}: {line}")
                         continue
                     with contextlib.suppress(ValueError):  # cut by a kill
-                        if json.loads(line).get("level") in levels:
+                        said = json.loads(line)
+                        if said["level"] == "error" and said["event"] not in EXPECTED:
                             found.append(f"{log.stem}: {line}")
         return found
 

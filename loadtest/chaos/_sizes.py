@@ -9,6 +9,7 @@ NODE_LEASE_S = 4.0
 SCHEDULER_LEASE_S = 3.0
 RETENTION_S = 3.0
 """Short, so that faults last longer than leases, and finished jobs are removed during a run."""
+PARTITIONS = 6
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Sizes:
     schedulers: int = 3
     nodes: int = 20
     slots: int = 2
+    acks: int = 0
+    """Replicas that must have what clients are told."""
     clients: int = 8
     in_flight: int = 6
     """Of each client."""
@@ -48,8 +51,9 @@ class Sizes:
         return f"{self.store}-{self.seed}" if self.jobs == "redis" else f"{self.jobs}-{self.store}-{self.seed}"
 
     def pairs_of(self, node: int) -> list[str]:
-        """Return the pairs of a node."""
-        return [self.pair((node + step) % self.pairs) for step in range(min(self.pairs, self.pairs_a_node))]
+        """Return the pairs of a node: two, or more where there are few nodes, so that each pair has one."""
+        width = max(self.pairs_a_node, self.pairs - self.nodes + 1)
+        return [self.pair((node + step) % self.pairs) for step in range(min(self.pairs, width))]
 
     def pair(self, number: int) -> str:
         """Return the name of a pair."""
@@ -63,4 +67,7 @@ class Sizes:
             *("--retention-s", f"{RETENTION_S:g}", "--cleanup-interval-s", "1", "--backoff-s", "0.1"),
             *("--dispatch-timeout-s", "10", "--send-stall-s", "3", "--session-grace-s", "60"),
         ]
+        if self.jobs == "redis":
+            flags += ["--jobs", "redis", "--partitions", str(PARTITIONS), "--acks", str(self.acks)]
+            flags += ["--scheduler-lease-s", f"{SCHEDULER_LEASE_S:g}"]
         return flags

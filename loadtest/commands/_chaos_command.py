@@ -39,6 +39,13 @@ USUAL = Sizes()
     show_default=True,
     help="Where the schedulers keep jobs; memory has one scheduler, whose clients submit again when it dies.",
 )
+@click.option(
+    "--acks",
+    type=click.IntRange(0, 1),
+    default=USUAL.acks,
+    show_default=True,
+    help="Replicas that must have what clients are told; 1 is for --store cluster.",
+)
 @click.option("--schedulers", type=click.IntRange(1, 20), default=USUAL.schedulers, show_default=True)
 @click.option("--nodes", type=click.IntRange(1, 200), default=USUAL.nodes, show_default=True)
 @click.option("--clients", type=click.IntRange(1, 100), default=USUAL.clients, show_default=True)
@@ -62,8 +69,8 @@ USUAL = Sizes()
     help="A folder for the page, and for the logs and the ledger of each run.",
 )  # fmt: skip
 def chaos(
-    seed: int, seeds: int, duration: float, stores: Sequence[str], jobs: str, schedulers: int, nodes: int, clients: int,
-    every: float, kinds: Sequence[str], list_: bool, json_path: Path | None, out: Path,
+    seed: int, seeds: int, duration: float, stores: Sequence[str], jobs: str, acks: int, schedulers: int, nodes: int,
+    clients: int, every: float, kinds: Sequence[str], list_: bool, json_path: Path | None, out: Path,
 ) -> int:  # fmt: skip
     """Run real schedulers, nodes and clients, and break them in an order that the seed decides: processes are killed
     and stopped, connections are cut or hang, Redis fails over or comes back empty. A ledger of the clients and nodes
@@ -77,6 +84,7 @@ def chaos(
         return 0
     usual = Sizes(
         jobs=jobs,
+        acks=acks,
         schedulers=schedulers if jobs == "redis" else 1,
         nodes=nodes,
         clients=clients,
