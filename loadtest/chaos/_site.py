@@ -26,6 +26,8 @@ from voxpool.scheduler.cli.exits import EXIT_WRONG_INPUT
 
 START_S = 60.0
 LOOK_S = 0.05
+REFUSAL = "voxpool: "
+"""The line of a scheduler that did not reach its store when it started; it is started again."""
 EXPECTED = ("store_failed",)
 """Errors that a scheduler logs because of the faults."""
 AGAIN_S = 0.5
@@ -178,6 +180,8 @@ class Site:
         for scheduler in self.schedulers:
             for log in scheduler.logs:
                 for line in log.read_text(errors="replace").splitlines():
+                    if line.startswith(REFUSAL):
+                        continue
                     if not line.startswith("{"):
                         found.append(f"{log.stem}: {line}")
                         continue
