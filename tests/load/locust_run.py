@@ -24,16 +24,17 @@ PATIENCE_S = 60.0
 class LocustRun:
     """One process of Locust, in a session of its own. It runs within `with`; afterwards all its processes have ended.
 
-    `files` is the limit of its open files.
+    `files` is the limit of its open files. Its report has pictures with `pictures` only.
     """
 
     def __init__(
-        self, folder: Path, *arguments: str, name: str = "locust", files: int | None = None, cwd: Path = ROOT
+        self, folder: Path, *arguments: str, name: str = "locust", files: int | None = None, pictures: bool = False
     ) -> None:
         self.folder = folder / f"{name}-report"
         self.log = folder / f"{name}.log"
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("VOXPOOL_", "LOCUST_"))}
-        command = [sys.executable, "-m", "locust", "-f", "loadtest/", *arguments]
+        program = "locust" if pictures else "tests.load.plain_locust"
+        command = [sys.executable, "-m", program, "-f", "loadtest/", *arguments]
         if "--worker" not in arguments:
             command += ["--out", str(self.folder)]
         if "--processes" in arguments:  # its processes use a port of their own: another run may use Locust's
@@ -43,7 +44,7 @@ class LocustRun:
             command = limited(files, command)
         with self.log.open("ab") as file:
             self.popen = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=cwd, env=environment,
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, env=environment,
                 start_new_session=True,
             )  # fmt: skip
         self.seen: set[int] = {self.popen.pid}

@@ -153,16 +153,10 @@ def test_too_few_open_files_here(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--host", "http://127.0.0.1:1"), "nothing listens there: start `voxpool serve`"),
         (("--host", "http://127.0.0.1:1", "--processes", "2"), "nothing listens there"),
         (("--with-scheduler", "--store", "nonsense"), "--with-scheduler: `voxpool serve` ended at once"),
-        (("--with-scheduler", "--slots", "0"), "--slots 0: must be at least 1"),
-        (("--scenario", "no_such"), "no_such"),
-        (("--with-scheduler", "--store", "memory", "-T", "foo"), "-T foo: there is no such tag: "),
-        (
-            ("--with-scheduler", "--store", "memory", "--nodes", "0"),
-            "no node: this load brings none, and the scheduler",
-        ),
     ],
 )
 def test_a_run_that_cannot_start_reports_the_reason(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    """Here, in a worker, and in the scheduler of the run; the other reasons: test_preparing.py."""
     with LocustRun(tmp_path, "--headless", "-u", "200", "-t", "5s", *arguments) as run:
         assert run.end() == 3, run.text
         lines = [line for line in run.text.splitlines() if "/ERROR/" in line]

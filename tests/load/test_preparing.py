@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,3 +148,19 @@ def test_a_scenario_has_its_duration(url: str, tmp_path: Path) -> None:
     assert (prepared.standing, prepared.shape.run_time_s) == (4, 90)
     shorter = context(url, scenario=str(file), num_users=5, run_time=10)
     assert Preparing(shorter).prepare().shape.run_time_s == 10
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"slots": 0}, "--slots 0: must be at least 1"),
+        ({"scenario": "no_such"}, "no_such"),
+        ({"tags": ["foo"]}, "-T foo: there is no such tag"),
+        ({"nodes": 0}, "no node: this load brings none, and the scheduler"),
+        ({"expect": ["result.p9<1ms"]}, "no such figure; did you mean result.p99?"),
+    ],
+)
+def test_a_test_that_cannot_start_says_why(given: dict[str, Any], says: str) -> None:
+    pools = {"pools": [{"pair": "load:test", "nodes": 0}], "next_cursor": None}
+    with fake_scheduler({**GOOD, "/v1/pools": pools}) as url, pytest.raises(ConfigError, match=re.escape(says)):
+        Preparing(context(url, **given)).prepare()

@@ -32,7 +32,7 @@ def users_are_there(run: LocustRun, users: int) -> None:
 def test_the_command_of_the_readme_passes_with_a_report(scheduler: Scheduler, tmp_path: Path) -> None:
     """200 clients and 20 nodes, in fewer seconds: all results come, none twice, none wrong, as the report states."""
     with LocustRun(
-        tmp_path, "--headless", "-u", "200", "-r", "50", "-t", "6s", "--host", scheduler.url
+        tmp_path, "--headless", "-u", "200", "-r", "50", "-t", "6s", "--host", scheduler.url, pictures=True
     ) as run:  # fmt: skip
         assert run.end(120) == 0, run.text
         report = run.report()
@@ -49,6 +49,7 @@ def test_the_command_of_the_readme_passes_with_a_report(scheduler: Scheduler, tm
         assert {operation.type for operation in report.operations} == {"HTTP", "WS", "NODE"}
         assert report.errors == []
         assert sum(group.nodes for group in report.pools.groups) == 20
+        assert (run.folder / "report.html").read_text().count("data:image/svg+xml;base64,") >= 5
         assert run.left() == []
 
 

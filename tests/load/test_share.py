@@ -53,7 +53,7 @@ def of_key(report: LoadReport, key: str) -> Operation:
 def test_the_exit_code_tells_whether_the_sparse_tenant_notices_the_flood(order: str, code: int, tmp_path: Path) -> None:
     scenario = tmp_path / "two.toml"
     scenario.write_text(SCENARIO)
-    load = ("--headless", "-u", "6", "-r", "50", "-t", "8s", "--memory", "off", "--scenario", str(scenario))
+    load = ("--headless", "-u", "6", "-r", "50", "-t", "5s", "--memory", "off", "--scenario", str(scenario))
     flags = f"--order {order} --waiting-timeout-s 2"
     with LocustRun(tmp_path, *load, "--with-scheduler", "--store", "memory", "--serve-flags", flags) as run:
         assert run.end() == code, run.text

@@ -11,7 +11,7 @@ from voxpool.sim.planted.table import PLANTED
 from voxpool.sim.swarm.one_seed import play_seed
 from voxpool.sim.world.content import audio_of, output_of
 
-SEEDS = (2, 3, 4, 5, 6, 7, 9, 10, 11, 14)
+SEEDS = (2, 5, 9, 14)
 """In seeds 1, 8, 12 and 13 at most eleven jobs complete."""
 
 

@@ -14,7 +14,7 @@ from voxpool.sim.world.run import play
 
 
 def broken_by(kind: str, delay_ms: float) -> Scenario:
-    """Return a scenario of five minutes with frequent faults of one kind: a node each two minutes, others each 18 s."""
+    """Return a scenario of 150 s with frequent faults of one kind: a node each two minutes, others each 18 s."""
     of_many = FAULTS[kind].target in (Target.NODE, Target.LINK)
     lasts_s = (0.5, 80.0) if of_many or FAULTS[kind].target is Target.CLIENT else (0.5, 20.0)
     fault = Fault(
@@ -24,7 +24,7 @@ def broken_by(kind: str, delay_ms: float) -> Scenario:
     )
     base = Scenario(
         name=kind,
-        duration_s=300.0,
+        duration_s=150.0,
         settings={"waiting_timeout_s": 300.0, "attempts_max": 11},
         nodes=[Nodes(count=10, pairs=["zh:en", "en:zh"], slots=2)],
         traffic=[
@@ -47,8 +47,8 @@ def test_every_job_ends_under_each_fault(kind: str) -> None:
     played = play(broken_by(kind, 20.0), seed=3)
     jobs, world = played.run["jobs"], played.world
     assert played.broken == []
-    assert played.run["faults"]["begun"] == played.run["faults"]["healed"] > 5
-    assert world.recorder.notified == world.clients.made > 1000
+    assert played.run["faults"]["begun"] == played.run["faults"]["healed"] >= 3
+    assert world.recorder.notified == world.clients.made > 600
     assert jobs["lost"] == 0
     ended = jobs["completed"] + jobs[ENDS_OTHERWISE.get(kind, "lost")]
     assert ended == jobs["submitted"] - jobs["died"]

@@ -128,24 +128,40 @@ def test_a_case_cannot_choose_a_server(run: Any, tmp_path: Path) -> None:
     assert code == 0, message
 
 
-@pytest.mark.parametrize("file", ["/etc/hostname", "../values.txt", "link.txt", "pipe", "/dev/zero"])
-def test_a_file_of_values_must_be_small_and_in_the_same_folder(tmp_path: Path, file: str) -> None:
+EACH = """
+import sys
+from voxpool.sim.cli.root import main
+for scenario in sys.argv[1:]:
+    sys.argv = ["voxpool-sim", "run", scenario]
+    try:
+        main()
+    except SystemExit as end:
+        print(scenario, end.code)
+"""
+"""A program that runs scenarios one after the other and prints the exit code of each."""
+
+
+def test_a_file_of_values_must_be_small_and_in_the_same_folder(tmp_path: Path) -> None:
     """It runs in a process with little memory: a device has no end, and a pipe without a writer never begins."""
     folder = tmp_path / "scenario"
     folder.mkdir()
     (tmp_path / "values.txt").write_text("0.1\n")
     (folder / "link.txt").symlink_to("/dev/zero")
     os.mkfifo(folder / "pipe")
-    work = f'{{ dist = "empirical", file = "{file}" }}'
-    (folder / "small.toml").write_text(TOML.replace("work_s = 0.1", f"work_s = {work}"))
+    scenarios: list[str] = []
+    for file in ("/etc/hostname", "../values.txt", "link.txt", "pipe", "/dev/zero"):
+        work = f'{{ dist = "empirical", file = "{file}" }}'
+        scenarios.append(str(folder / f"{len(scenarios)}.toml"))
+        Path(scenarios[-1]).write_text(TOML.replace("work_s = 0.1", f"work_s = {work}"))
     done = subprocess.run(
-        [sys.executable, "-m", "voxpool.sim", "run", str(folder / "small.toml")],
+        [sys.executable, "-c", EACH, *scenarios],
         capture_output=True,
         text=True,
         timeout=WITHIN_S,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES)),
     )
-    assert done.returncode == 3 and len(done.stderr.splitlines()) == 1, (done.returncode, done.stderr[-400:])
+    assert done.stdout.splitlines() == [f"{scenario} 3" for scenario in scenarios], done.stderr[-400:]
+    assert len(done.stderr.splitlines()) == len(scenarios), done.stderr
 
 
 def test_a_file_of_values_in_the_same_folder_is_read(run: Any, tmp_path: Path) -> None:

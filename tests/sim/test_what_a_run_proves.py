@@ -1,14 +1,16 @@
-"""`voxpool-sim run` as a process: runs without evidence, and skipped checkers."""
+"""`voxpool-sim run`: runs without evidence, and skipped checkers."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from voxpool.sim.cli.root import main
 
 NODES = """
 name = "small"
@@ -30,17 +32,12 @@ EMPTY_TABLES = "every table is empty after drain and grace"
 
 
 class Ran:
-    """One run of the command in a process of its own."""
+    """What one run of the command wrote into `folder` and printed."""
 
-    def __init__(self, folder: Path, scenario: str, *words: str) -> None:
-        path = folder / "small.toml"
-        path.write_text(scenario)
-        command = [sys.executable, "-m", "voxpool.sim", "run", str(path), "--out", str(folder / "out"), *words]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-        assert done.stderr == ""
-        self.exit_code = done.returncode
-        self.text = " ".join(done.stdout.split())
-        self.lines = done.stdout.splitlines()
+    def __init__(self, folder: Path, exit_code: object, printed: str) -> None:
+        self.exit_code = exit_code
+        self.text = " ".join(printed.split())
+        self.lines = printed.splitlines()
         self.page = (folder / "out" / "report.html").read_text()
         self.json: dict[str, Any] = json.loads((folder / "out" / "report.json").read_text())
 
@@ -50,13 +47,34 @@ class Ran:
         return found
 
 
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a scenario, with further words of the command line."""
+
+    def run(scenario: str, *words: str) -> Ran:
+        path = tmp_path / "small.toml"
+        path.write_text(scenario)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["voxpool-sim", "run", str(path), "--out", str(tmp_path / "out"), *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return Ran(tmp_path, ended.value.code, printed.out)
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("scenario", "why"),
     [(NODES, NONE_SUBMITTED), (NODES + UNSERVED, NOBODY), (NODES + SERVED + UNSERVED, NOBODY)],
     ids=["no traffic", "a pair that nobody serves", "a served pair beside it"],
 )
-def test_a_run_without_completed_jobs_of_a_stream_is_unclear(scenario: str, why: str, tmp_path: Path) -> None:
-    ran = Ran(tmp_path, scenario)
+def test_a_run_without_completed_jobs_of_a_stream_is_unclear(scenario: str, why: str, run: Run, tmp_path: Path) -> None:
+    ran = run(scenario)
     assert ran.exit_code == 2
     assert "unclear (exit 2): " in ran.text and why in ran.text
     assert why in ran.page
@@ -65,20 +83,20 @@ def test_a_run_without_completed_jobs_of_a_stream_is_unclear(scenario: str, why:
     assert ran.lines[-1] == f"again: voxpool-sim run {tmp_path / 'small.toml'} --seed 1 --store memory"
 
 
-def test_a_served_pair_of_which_no_job_completes_is_unclear(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, NODES + SERVED + "timeout_s = 0.5\n")
+def test_a_served_pair_of_which_no_job_completes_is_unclear(run: Run) -> None:
+    ran = run(NODES + SERVED + "timeout_s = 0.5\n")
     assert ran.exit_code == 2
     assert "no job completed: " in ran.text and "failed" in ran.text
 
 
-def test_a_scenario_that_expects_no_completed_job_passes_without_one(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, NODES + UNSERVED + '[expect]\ncompleted_jobs = "== 0"\n')
+def test_a_scenario_that_expects_no_completed_job_passes_without_one(run: Run) -> None:
+    ran = run(NODES + UNSERVED + '[expect]\ncompleted_jobs = "== 0"\n')
     assert ran.exit_code == 0
     assert ran.json["unproven"] == []
 
 
-def test_a_skipped_checker_is_reported_with_what_was_checked(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, NODES + SERVED, "--without", "M1")
+def test_a_skipped_checker_is_reported_with_what_was_checked(run: Run) -> None:
+    ran = run(NODES + SERVED, "--without", "M1")
     assert ran.exit_code == 2
     row = ran.row("broken: every table is empty")
     assert "not checked" in row and "holds" not in row
@@ -88,14 +106,14 @@ def test_a_skipped_checker_is_reported_with_what_was_checked(tmp_path: Path) -> 
     (check,) = (check for check in ran.json["checks"] if EMPTY_TABLES in check["name"])
     assert (check["ok"], check["figure"]) == (False, None)
     assert "cleanup_interval_s = 0" in check["not_checked"]
-    run = ran.json["variants"]["without"]
-    assert run["checkers"][EMPTY_TABLES] is None
-    assert list(run["not_checked"]) == [EMPTY_TABLES]
+    without = ran.json["variants"]["without"]
+    assert without["checkers"][EMPTY_TABLES] is None
+    assert list(without["not_checked"]) == [EMPTY_TABLES]
     assert "not checked" in ran.page and "cleanup_interval_s = 0" in ran.page and ">without M1</th>" in ran.page
 
 
-def test_a_broken_expectation_takes_precedence_over_a_skipped_checker(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, NODES + SERVED + '[expect]\n"resident.jobs_end" = "== 0"\n', "--without", "M1", "--quick")
+def test_a_broken_expectation_takes_precedence_over_a_skipped_checker(run: Run) -> None:
+    ran = run(NODES + SERVED + '[expect]\n"resident.jobs_end" = "== 0"\n', "--without", "M1", "--quick")
     assert ran.exit_code == 1
     assert "not checked" in ran.row("broken: every table is empty")
     assert ran.lines[-1].startswith("again: voxpool-sim replay ")
