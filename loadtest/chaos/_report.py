@@ -73,6 +73,7 @@ def _lines(outcome: Outcome) -> list[Line]:
     loses_writes = any(KINDS[fault.kind].loses_writes for fault in outcome.faults)
     avoidable = {rerun.number for rerun in found.reruns if rerun.cause not in OF_NODE}
     waits = found.waits_after(*OF_SCHEDULER)
+    is_shared = sizes.jobs == "redis"
     enough = len(waits) >= RERUNS_MIN
 
     def zero(name: str, figure: int) -> Line:
@@ -92,12 +93,12 @@ def _lines(outcome: Outcome) -> list[Line]:
         ),
         Line(
             sizes.name, "jobs that ran twice although their node lived", "%", None,
-            100 * len(avoidable) / max(1, found.asked), limit=f"<= {RAN_TWICE_PERCENT:g}" if sizes.jobs == "redis" else "",
+            100 * len(avoidable) / max(1, found.asked), limit=f"<= {RAN_TWICE_PERCENT:g}" if is_shared else "",
         ),
         Line(sizes.name, "jobs that ran twice", "%", None, 100 * found.ran_twice / max(1, found.asked)),
         Line(
             sizes.name, "a killed scheduler's jobs run again after, p99", "s", None,
-            _percentile(waits, 0.99), limit=f"<= {RERUN_S:g}" if enough and sizes.jobs == "redis" else "",
+            _percentile(waits, 0.99), limit=f"<= {RERUN_S:g}" if enough and is_shared else "",
         ),
         zero("keys of the store without an owner", sum(outcome.left.values())),
         zero("processes that ended with another exit code than 0", len(outcome.ends)),
