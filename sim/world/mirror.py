@@ -67,7 +67,7 @@ class StoreMirror(Watcher):
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
         handlers = self._handlers
-        for (name, args), answer in zip(calls, answers, strict=True):
+        for (name, args, _), answer in zip(calls, answers, strict=True):
             handler = handlers.get(name)
             if handler is not None:
                 handler(args, answer)
