@@ -19,6 +19,7 @@ from tests.servers import RedisServer, wait_for
 SLOTS = 16_384
 NODE_TIMEOUT_MS = 8_000
 """Above what a busy machine delays; a test that waits for an election lowers it."""
+ELECTION_TIMEOUT_MS = 1_000
 
 
 class ClusterNode:
@@ -101,6 +102,20 @@ class Cluster:
         """Promote `replica` without asking anybody: its primary is dead, and an election would take seconds."""
         replica.ask("CLUSTER", "FAILOVER", "TAKEOVER")
         wait_for(lambda: not self._primary_id(replica))
+
+    def kill_and_elect(self, primary: ClusterNode, slot: int) -> None:
+        """Kill `primary` and wait until the others have elected one of its replicas."""
+        for node in self.nodes:
+            node.client.config_set("cluster-node-timeout", ELECTION_TIMEOUT_MS)
+        primary.kill()
+        wait_for(lambda: self.primary(slot) is not primary)
+
+    def give_replica(self, replica: ClusterNode, primary: ClusterNode) -> None:
+        """Make `replica`, another primary's, a replica of `primary`."""
+        self._is_changed = True
+        replica.ask("CLUSTER", "REPLICATE", primary.id)
+        wait_for(lambda: replica.info("replication").get("master_link_status") == "up")
+        wait_for(lambda: len(self.replicas(primary)) == 2)
 
     def cut(self, replica: ClusterNode) -> None:
         """Cut the link of `replica` to its primary until `mend`: what is written from now on does not reach it."""
