@@ -31,6 +31,7 @@ class Lookalike:
         self.target = target
         """New connections go there; open connections keep their server."""
         self.url = ""
+        self.port = 0
         self.given: Counter[str] = Counter()
         """The number of replaced answers, by command."""
         self._answer = b""
@@ -45,7 +46,8 @@ class Lookalike:
     async def open(self) -> AsyncIterator[Lookalike]:
         """Listen."""
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        self.port = server.sockets[0].getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         try:
             yield self
         finally:
@@ -108,14 +110,14 @@ class Lookalike:
         to_there: asyncio.StreamWriter,
     ) -> None:
         while True:
-            command = await _value(reader)
+            command = await value_of(reader)
             name = command.split(b"\r\n")[2].decode().upper()
             if name in self._commands and self._is_bad():
                 self.given[name] += 1
                 writer.write(self._answer)
             else:
                 to_there.write(command)
-                writer.write(await _value(there))
+                writer.write(await value_of(there))
             await writer.drain()
 
     def _is_bad(self) -> bool:
@@ -123,13 +125,13 @@ class Lookalike:
         return not self._skips or self._asked % 2 == 0
 
 
-async def _value(reader: asyncio.StreamReader) -> bytes:
+async def value_of(reader: asyncio.StreamReader) -> bytes:
     """Return the bytes of one value of RESP 2 or 3."""
     line = await reader.readuntil(b"\r\n")
     kind, rest = line[:1], line[1:-2]
     if kind in BULK and kind:
         return line + (await reader.readexactly(int(rest) + 2) if int(rest) >= 0 else b"")
     if kind in MANY:
-        return line + b"".join([await _value(reader) for _ in range(MANY[kind] * int(rest))])
+        return line + b"".join([await value_of(reader) for _ in range(MANY[kind] * int(rest))])
     assert kind in ONE_LINE, line
     return line
