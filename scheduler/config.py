@@ -14,6 +14,8 @@ BACKOFF_MS_LIMIT = 60_000
 """Longest first pause between two attempts that a setting or a submit may ask for."""
 PRIORITY_MAX, PRIORITY = 5, 3
 """The last of the priorities, of which 1 comes first, and the default."""
+REDIS = "redis"
+"""The value of the setting jobs under which several schedulers share their jobs."""
 FAIR = "fair"
 """The value of the setting order under which waiting jobs start by priority and key."""
 NUMBER_MAX = 10**15
@@ -58,6 +60,32 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: Annotated[str, _setting("embedded (a Valkey started by voxpool), memory, or redis://host:port/db", "")] = (
         "embedded"
     )
+    jobs: Annotated[
+        str,
+        msgspec.Meta(
+            description="where the jobs are: memory = in this scheduler, the only one of its store; redis = in the "
+            "store, which several schedulers share",
+            extra={"unit": ""},
+            pattern=r"\A(memory|redis)\Z",
+        ),
+    ] = "memory"
+    partitions: Annotated[
+        int,
+        _setting(
+            "parts of the jobs in redis, each with the jobs of some pairs; the same for all schedulers of a store",
+            "partitions",
+            ge=1,
+            le=1024,
+        ),
+    ] = 16
+    acks: Annotated[
+        int,
+        _setting("replicas that must have what a client is told of its jobs in redis", "replicas", ge=0, le=1),
+    ] = 0
+    scheduler_lease_s: Annotated[
+        float,
+        _setting("how long a scheduler may be silent in redis; then others run its jobs again", "s", gt=0),
+    ] = 10.0
     cleanup_interval_s: Annotated[
         float,
         _setting("time between sweeps of finished jobs; 0 = never, which leaks memory (to measure it)", "s", ge=0),
@@ -287,6 +315,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.lease_s <= self.heartbeat_s:
             raise ValueError(f"lease_s ({self.lease_s}) must be longer than heartbeat_s ({self.heartbeat_s})")
+        if self.jobs == REDIS:
+            if not self.store not in ("embedded", "memory"):
+                raise ValueError("jobs = redis needs a server that all schedulers reach: store = redis://HOST:PORT/DB")
+            if self.order == FAIR:
+                raise ValueError("order = fair needs jobs = memory: schedulers that share jobs take them by their age")
 
 
 def ms(seconds: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 GROUPS: dict[str, tuple[str, ...]] = {
     "Where it listens": ("host", "port", "hosts", "origins", "tls_cert", "tls_key"),
     "Who gets in": ("access_file", "rate_per_s", "rate_burst", "retry_after_s"),
+    "Several schedulers": ("jobs", "partitions", "acks", "scheduler_lease_s"),
     "Store": ("store", "store_refuse_s", "store_patience_s", "store_sweep_s", "removals_max", "select_batch_max"),
     "Jobs": (
         *(

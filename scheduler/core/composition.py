@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +40,9 @@ class CoreClasses:
     waiting: type[WaitingJobs] = WaitingJobs
     fair: type[FairWaitingJobs] = FairWaitingJobs
     intake: type[Intake] = Intake
-    queue: type[ScriptQueue] = ScriptQueue
+    queue: Callable[..., ScriptQueue] = ScriptQueue
     node_registry: type[NodeRegistry] = NodeRegistry
-    dispatcher: type[Dispatcher] = Dispatcher
+    dispatcher: Callable[..., Dispatcher] = Dispatcher
     node_events: type[NodeEvents] = NodeEvents
     retention: type[Retention] = Retention
     timeouts: type[Timeouts] = Timeouts
@@ -140,6 +140,7 @@ class Core:
             ("timeouts", self.timeouts.run_forever()),
             ("leases", self.leases.run_forever()),
             ("retention", self.retention.run_forever()),
+            *self.dispatcher.roles(),
         ]
         for name, role in roles:
             task = loop.create_task(role, name=name)

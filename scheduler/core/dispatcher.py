@@ -12,7 +12,7 @@ from typing import Any
 
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.admission.intake import Intake
-from voxpool.scheduler.core.allocations import Allocations
+from voxpool.scheduler.core.alone import Alone
 from voxpool.scheduler.core.clock import Clock, Deadlines
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.error_text import cleaned
@@ -50,8 +50,10 @@ AVOID_MAX = 3
 """Nodes that a job remembers as having failed it."""
 
 
-class Dispatcher(Allocations):
+class Dispatcher(Alone):
     """Gives jobs to nodes. One for each scheduler; everything it owns comes in by the constructor (core.py)."""
+
+    _job_class: type[Job] = Job
 
     def __init__(
         self,
@@ -132,8 +134,8 @@ class Dispatcher(Allocations):
             raise
         now_ms = self._clock.now_ms()
         self._submits += 1
-        job = Job(
-            job_id=self._job_id(self._submits),
+        job = self._job_class(
+            job_id=self._new_id(pair, owner, request_id),
             request_id=request_id,
             session_id=session_id,
             pair=pair,
@@ -247,6 +249,9 @@ class Dispatcher(Allocations):
 
     # ---- the small steps
 
+    def _new_id(self, pair: str, owner: str, request_id: str) -> str:
+        return self._job_id(self._submits)
+
     def _job_id(self, sequence: int) -> str:
         return f"{self.instance}-{sequence}"
 
@@ -319,7 +324,11 @@ class Dispatcher(Allocations):
             job.node_id = node_id  # where it ended
         else:
             self.waiting.discard(job)
-        self.intake.ended(job, was == DISPATCHED)
+        self._conclude(job, was == DISPATCHED)
+
+    def _conclude(self, job: Job, was_running: bool) -> None:
+        """Report the end of `job`, of which nothing waits or runs here any more."""
+        self.intake.ended(job, was_running)
         for evicted in self.table.finish(job):
             self._observer.job_removed(evicted)
         self._observer.job_ended(job)

@@ -10,8 +10,7 @@ import asyncio
 from typing import Any
 
 from voxpool.scheduler.core.composition import Core
-from voxpool.scheduler.core.jobs.job import DISPATCHED, FAILED, WAITING
-from voxpool.scheduler.core.jobs.reasons import STOPPING
+from voxpool.scheduler.core.jobs.job import DISPATCHED, WAITING
 from voxpool.scheduler.web.wire.server import HURRY_S
 
 LOOK_S = 0.02
@@ -42,7 +41,7 @@ async def drain(core: Core, seconds: float, until: list[asyncio.Future[Any]]) ->
     """Return when no job is unfinished, after `seconds`, or when any of `until` is done."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + seconds
-    while core.table.unfinished and loop.time() < end_s and not any(future.done() for future in until):
+    while core.dispatcher.unfinished and loop.time() < end_s and not any(future.done() for future in until):
         await asyncio.wait(until, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
 
 
@@ -57,11 +56,12 @@ async def hand_back(core: Core) -> int:
             for jobs in core.table.shards():
                 for job in [job for job in jobs if job.state == state]:
                     if job.state == state:
-                        core.dispatcher.end(job, FAILED, reason=STOPPING)
+                        core.dispatcher.hand_back(job)
                         handed_back += 1
                         if handed_back % JOBS_A_TURN == 0:
                             await asyncio.sleep(0)
             await asyncio.sleep(0)
+    core.dispatcher.leave()
     return handed_back
 
 
@@ -69,6 +69,6 @@ async def store_knows(core: Core, seconds: float) -> bool:
     """Return whether the store has answered all calls within `seconds`."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + seconds
-    while not core.queue.idle and loop.time() < end_s:  # noqa: ASYNC110
+    while not core.dispatcher.store_knows and loop.time() < end_s:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_S)
-    return core.queue.idle
+    return core.dispatcher.store_knows

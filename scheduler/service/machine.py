@@ -20,12 +20,13 @@ from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.core.composition import Core
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.service.open_files import connections_within
-from voxpool.scheduler.stores.opening import open_store
+from voxpool.scheduler.stores.opening import open_jobs, open_store
 from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web.app import Doors
 from voxpool.scheduler.web.wire.server import listen
 
 if TYPE_CHECKING:
+    from voxpool.scheduler.stores.cluster.job_stores import JobStores
     from voxpool.scheduler.stores.embedded import EmbeddedStore
     from voxpool.scheduler.stores.memory import MemoryStore
     from voxpool.scheduler.stores.redis import RedisStore
@@ -62,6 +63,10 @@ class Machine:
     ) -> MemoryStore | RedisStore | EmbeddedStore:
         """Return the store of the setting `store`; see `open_store`."""
         return await open_store(spec, self._state_dir, owner, on_lost)
+
+    async def open_jobs(self, settings: Settings) -> JobStores:
+        """Return where the jobs are that several schedulers share. Raises ConfigError or StoreUnavailable."""
+        return await open_jobs(settings.store, settings.partitions, settings.acks)
 
     def observers(self) -> list[Observer]:
         """Return what observes the core beside logs, metrics, traces and dashboard."""

@@ -16,6 +16,7 @@ from voxpool.scheduler.errors import CannotStart, VoxpoolError
 from voxpool.scheduler.security.secret_files import SecretFiles
 from voxpool.scheduler.service.ending import Deadline, drain, hand_back, store_knows
 from voxpool.scheduler.service.machine import Machine
+from voxpool.scheduler.service.stores import open_stores
 from voxpool.scheduler.stores.shown import without_password
 from voxpool.scheduler.telemetry.dashboard.history import DashboardHistory
 from voxpool.scheduler.telemetry.dashboard.snapshot import Dashboard
@@ -60,14 +61,14 @@ async def serve(settings: Settings, log: Log, machine: Machine) -> int:
         lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         owner = f"{machine.process_name()}, {url}"
         try:
-            store = await machine.open_store(settings.store, owner, lambda reason: _fail(lost, reason))
+            opened = await open_stores(settings, machine, owner, lambda reason: _fail(lost, reason))
         except OSError as error:
             raise CannotStart(f"store {without_password(settings.store)}: {error}") from None
         deadline = Deadline(settings.stop_s)
-        closing.push_async_callback(lambda: store.close(HURRY_S if stop.again.done() else deadline.left_s()))
+        closing.push_async_callback(lambda: opened.store.close(HURRY_S if stop.again.done() else deadline.left_s()))
         results = Results(settings.result_waiters_max, ms(settings.retry_after_s))
         health = Health()
-        meters = Meters(store, clock.seconds, clock.now_ms)
+        meters = Meters(opened.runner, clock.seconds, clock.now_ms)
         why = Why(clock, settings.why_jobs_max, settings.why_every)
         history = DashboardHistory(clock)
         observers = [LogObserver(log, settings.log_sample), health, meters.observer, why, history, *machine.observers()]
@@ -85,9 +86,10 @@ async def serve(settings: Settings, log: Log, machine: Machine) -> int:
             observer=observer,
             random=random,
             instance=instance,
+            classes=opened.classes(meters.runner.beside),
             why=why,
         )
-        exporter = Exporter(meters, core, store, settings)
+        exporter = Exporter(meters, core, opened.store, settings)
         history.attach(core, exporter.residents.predict)
         dashboard = Dashboard(
             settings, core, history, meters.observer.finished, health.store, clock.now_ms, clock.seconds
@@ -110,7 +112,8 @@ async def serve(settings: Settings, log: Log, machine: Machine) -> int:
         ticks = asyncio.ensure_future(server.main_loop())
         await asyncio.wait([stop.asked, *failures], return_when=asyncio.FIRST_COMPLETED)
         doors.rate_limit.stopping = dashboard.stopping = True
-        unfinished = core.table.unfinished
+        core.dispatcher.stop_taking()
+        unfinished = core.dispatcher.unfinished
         if stop.asked.done():
             log(Event.SCHEDULER_STOPPING, reason=stop.reason, unfinished=unfinished)
             await drain(core, settings.drain_s, [stop.again, *failures])

@@ -20,9 +20,16 @@ class Asked:
     content: str = ""
     expires_ms: int = 0
     attempts_max: int = 5
+    details: str = ""
+    """What the record of the job keeps beside, as `meta` after the name of the audio (details.py)."""
     is_kept: bool = False
     """Whether the audio was sent to the store."""
     is_accepted: bool = False
+
+    @property
+    def meta(self) -> str:
+        """Return the field `meta` of its record."""
+        return f"{self.audio_name} {self.details}" if self.details else self.audio_name
 
 
 def audio_s(settings: Settings, lease_s: float, attempts_max: int) -> int:

@@ -238,6 +238,11 @@ def find(job_ids: Sequence[str]) -> ScriptCall:
     return ScriptCall("find", list(job_ids))
 
 
+def audio_name_of(meta: str) -> str:
+    """Return the name of the audio of the job with this `meta`: its first word."""
+    return meta.partition(" ")[0]
+
+
 # ---- the audio: commands beside the scripts, in the same flush
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Taken
+from voxpool.scheduler.shared.calls import Record, Taken, audio_name_of
 from voxpool.scheduler.shared.feed import Feed
 
 REFUSED = "r"
@@ -228,7 +228,7 @@ class SharedDesk:
             self.free(slot)
             return
         self._drop(taken.job_id)  # it was taken from us, and came back under a later attempt
-        self._held[taken.job_id] = Held(taken.attempt, slot, taken.pair, taken.meta)
+        self._held[taken.job_id] = Held(taken.attempt, slot, taken.pair, audio_name_of(taken.meta))
         slot.holds[taken.job_id] = taken.attempt
         if slot.is_gone:
             self._lose(taken.job_id)
@@ -252,14 +252,14 @@ class SharedDesk:
             node.link.cancel(job_id, attempt)
             self.free(node)
 
-    def claimed(self, job_id: str, attempt: int, node: object, pair: str, audio_name: str = "") -> None:
-        """The claim of what `node` runs was answered; `pair` is "" when the attempt does not count any more."""
+    def claimed(self, job_id: str, attempt: int, node: object, record: Record | None) -> None:
+        """The claim of what `node` runs was answered; without a record the attempt does not count any more."""
         assert isinstance(node, Node)
         early = node.early.pop(job_id, None)
         newer = self.nodes.get(node.node_id)
         if node.is_gone and newer is not None and newer.holds.get(job_id) == attempt:
             return  # it has come again meanwhile, and that claim decides
-        if not pair:
+        if record is None:
             self._let_node_drop(node, job_id, attempt)
             return
         if node.holds.get(job_id) != attempt:
@@ -269,7 +269,7 @@ class SharedDesk:
             return
         if job_id in self._held and self._held[job_id].node is not node:
             self._drop(job_id)  # after lost writes another node here may run an earlier attempt
-        self._held[job_id] = Held(attempt, node, pair, audio_name)
+        self._held[job_id] = Held(attempt, node, record.pair, audio_name_of(record.meta))
         if early is not None:
             self.node_answered(node, job_id, attempt, *early)
         elif node.is_gone:
@@ -279,7 +279,7 @@ class SharedDesk:
         """Return what clients here wait for."""
         return [wish.asked for job_id, wish in self._wishes.items() if _partition_of(job_id) == partition]
 
-    def find(self, job_id: str) -> Asked | None:
+    def find_asked(self, job_id: str) -> Asked | None:
         """Return one of them."""
         wish = self._wishes.get(job_id)
         return None if wish is None else wish.asked

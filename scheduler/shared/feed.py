@@ -7,6 +7,7 @@ nodes or clients: that is the desk's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.shared.asked import Asked, audio_s
-from voxpool.scheduler.shared.calls import Submit
+from voxpool.scheduler.shared.calls import Submit, audio_name_of
 from voxpool.scheduler.shared.feed_answers import FeedAnswers
 from voxpool.scheduler.shared.letters import READ_MAX
 
@@ -38,9 +39,9 @@ class Feed(FeedAnswers):
         self._submits[asked.job_id] = asked
         self.nudge()
 
-    def finish(self, taken_meta: str, job_id: str, attempt: int, state: str, outcome: str) -> None:
-        """End an attempt that a node here has answered; `taken_meta` names its audio."""
-        self._ends.append((job_id, attempt, state, outcome, taken_meta))
+    def finish(self, audio_name: str, job_id: str, attempt: int, state: str, outcome: str) -> None:
+        """End an attempt that a node here has answered; its audio is dropped."""
+        self._ends.append((job_id, attempt, state, outcome, audio_name))
         self.nudge()
 
     def cancel(self, job_id: str, state: str, outcome: str) -> None:
@@ -59,6 +60,11 @@ class Feed(FeedAnswers):
         """Nobody here waits for it any more: a question for it that has not been sent is not sent."""
         if self._submits.get(asked.job_id) is asked:
             del self._submits[asked.job_id]
+
+    def look_up(self, job_id: str, then: Callable[[str], None]) -> None:
+        """Pass the record of a job to `then`, or "" when it is unknown; it is read after all that was asked before."""
+        self._looks.append((job_id, then))
+        self.nudge()
 
     # ---- hints
 
@@ -88,6 +94,7 @@ class Feed(FeedAnswers):
             or self._cancels
             or self._reads
             or self._drops
+            or self._looks
             or self._must_reconcile
             or self.letters.must_read
             or self.hunger.wants(self._desk.has_room)
@@ -157,10 +164,13 @@ class Feed(FeedAnswers):
             self.call(calls.drop_audio([self._key(name) for name in drops]), ignore_answer)
         if self._reads:
             reads = _first(self._reads, self.batch_max)
-            keys = [self._key(taken.meta) for taken, _ in reads]
+            keys = [self._key(audio_name_of(taken.meta)) for taken, _ in reads]
             self.call(calls.read_audio(keys), partial(self._audio_came, reads))
         if self._submits:
             self._compose_submits(now_ms)
+        if self._looks:
+            looks = _first(self._looks, self.batch_max)
+            self.call(calls.find([job_id for job_id, _ in looks]), partial(_looked, looks))
         upto = self.letters.upto()
         if upto is not None:
             self.call(calls.mail(self.name, upto, READ_MAX), partial(self._mail_came, upto))
@@ -184,7 +194,7 @@ class Feed(FeedAnswers):
                     asked.attempts_max,
                     size,
                     asked.content,
-                    asked.audio_name,
+                    asked.meta,
                 )
             )
             sent.append((asked, slot))
@@ -192,6 +202,11 @@ class Feed(FeedAnswers):
             return
         call = calls.submit(self.name, now_ms, self._floor, self.waiting_ms, *self._bounds, rows)
         self.call(call, partial(self._submitted, sent))
+
+
+def _looked(looks: list[tuple[str, Callable[[str], None]]], answer: list[str]) -> None:
+    for (_, then), record in zip(looks, answer, strict=True):
+        then(record)
 
 
 def _first(queue: list[T], most: int) -> list[T]:

@@ -10,7 +10,7 @@ from voxpool.scheduler.core.script_queue import OnAnswer, Outages, ScriptQueue
 from voxpool.scheduler.core.seams import Observer, ScriptRunner
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Mail, Return, Said, Taken, record_of, taken_of
+from voxpool.scheduler.shared.calls import Mail, Return, Said, Taken, audio_name_of, record_of, taken_of
 from voxpool.scheduler.shared.hunger import Hunger
 from voxpool.scheduler.shared.letters import Letters
 from voxpool.scheduler.shared.seams import Desk
@@ -61,6 +61,7 @@ class FeedAnswers(ScriptQueue):
         self._cancels: dict[str, tuple[str, str]] = {}
         self._reads: list[tuple[Taken, object]] = []
         self._drops: list[str] = []
+        self._looks: list[tuple[str, Callable[[str], None]]] = []
         self._postponed: dict[str, Asked] = {}
         """Accepted jobs that the store has lost, and has no room for now."""
         self._sent: list[OnAnswer] = []
@@ -88,7 +89,7 @@ class FeedAnswers(ScriptQueue):
         """Ask for those again that the store had no room for."""
         while self._postponed:
             job_id, asked = self._postponed.popitem()
-            if self._desk.find(job_id) is asked:
+            if self._desk.find_asked(job_id) is asked:
                 self._submits.setdefault(job_id, asked)
 
     def _store_is_back(self) -> None:
@@ -129,8 +130,8 @@ class FeedAnswers(ScriptQueue):
                     self.drop_audio(asked.audio_name)
                     self._desk.ended(job_id, record.state, record.outcome)
                     continue
-                if record.meta != asked.audio_name and record.state in "wb":
-                    self.drop_audio(record.meta)
+                if audio_name_of(record.meta) != asked.audio_name and record.state in "wb":
+                    self.drop_audio(audio_name_of(record.meta))
             self._desk.accepted(job_id)
 
     def _granted(self, asked: Asked, attempt: int, slot: object | None) -> None:
@@ -144,7 +145,7 @@ class FeedAnswers(ScriptQueue):
             self.give_back(asked.job_id, attempt, "no_slot", counted=False)
             return
         size, limits = len(asked.audio), (asked.expires_ms, 0, asked.attempts_max)
-        taken = Taken(asked.job_id, attempt, asked.pair, self.name, size, *limits, asked.audio_name)
+        taken = Taken(asked.job_id, attempt, asked.pair, self.name, size, *limits, asked.meta)
         self._desk.start(taken, slot, asked.audio)
 
     def _took(self, wants: Sequence[tuple[str, int, bool]], slots: Sequence[list[object]], answer: list[str]) -> None:
@@ -159,7 +160,7 @@ class FeedAnswers(ScriptQueue):
 
     def _begin(self, taken: Taken, slot: object) -> None:
         self._floor = max(self._floor, taken.attempt)
-        asked = self._desk.find(taken.job_id)
+        asked = self._desk.find_asked(taken.job_id)
         if asked is not None or not taken.bytes:
             self._desk.start(taken, slot, asked.audio if asked is not None else b"")
         else:
@@ -193,18 +194,18 @@ class FeedAnswers(ScriptQueue):
                 continue
             record = record_of(rest)
             if word == Said.OK:
-                self.drop_audio(record.meta)
+                self.drop_audio(audio_name_of(record.meta))
                 self._desk.give_up(job_id, record.attempt)
             self._desk.ended(job_id, record.state, record.outcome)
 
     def _claimed(self, claims: Sequence[tuple[str, int, object]], answer: list[str]) -> None:
         for (job_id, attempt, node), word, rest in zip(claims, answer[::2], answer[1::2], strict=True):
             if word != Said.OK:
-                self._desk.claimed(job_id, attempt, node, "")
+                self._desk.claimed(job_id, attempt, node, None)
                 continue
             record = record_of(rest)
             self._floor = max(self._floor, attempt)
-            self._desk.claimed(job_id, attempt, node, record.pair, record.meta)
+            self._desk.claimed(job_id, attempt, node, record)
 
     def _reconcile(self, answer: list[str]) -> None:
         """Compare what the store says is ours with what is here."""
@@ -230,7 +231,7 @@ class FeedAnswers(ScriptQueue):
 
     def _end_came(self, rest: str) -> None:
         job_id, state, outcome = rest.split("|", 2)
-        asked = self._desk.find(job_id)
+        asked = self._desk.find_asked(job_id)
         if asked is not None:
             self.drop_audio(asked.audio_name)
             self._desk.ended(job_id, state, outcome)

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 from voxpool.scheduler.core.clock import Clock
-from voxpool.scheduler.core.script_queue import Answer
+from voxpool.scheduler.core.script_queue import Answer, ignore_answer
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.shared.calls import Said
 from voxpool.scheduler.shared.feed import Feed
@@ -30,6 +30,7 @@ class Members:
         self._ended_max = ended_max
         self._beat_at_ms = 0
         self._tidy_at_ms = 0
+        self._has_left = False
         feed.before_flush = self.run_once
 
     @property
@@ -43,13 +44,19 @@ class Members:
             self.run_once()
             await asyncio.sleep(min(TICK_MS, max(1, self.due_ms - self._clock.now_ms())) / 1000)
 
+    def leave(self) -> None:
+        """End the membership: others adopt at once what is left."""
+        self._has_left = True
+        feed = self._feed
+        feed.call(calls.beat(feed.name, self._clock.now_ms(), 0, feed.waiting_ms, SLICE, False), ignore_answer)
+
     def run_once(self) -> None:
         """Queue what is due now. The feed calls it, too: a flush of one that is no member now begins with a beat.
 
         Else it would take jobs under a lease that has ended, and another one would adopt them at once.
         """
         feed, now_ms = self._feed, self._clock.now_ms()
-        if feed.is_repeating:
+        if feed.is_repeating or self._has_left:
             return
         if feed.must_beat or now_ms >= self._beat_at_ms:
             feed.must_beat = False

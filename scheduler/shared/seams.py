@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Taken
+from voxpool.scheduler.shared.calls import Record, Taken
 
 
 class Desk(Protocol):
@@ -39,15 +39,15 @@ class Desk(Protocol):
         """This attempt, and those before it, do not count any more: cancel them at their node."""
         ...
 
-    def claimed(self, job_id: str, attempt: int, node: object, pair: str, audio_name: str = "") -> None:
-        """The job that `node` runs is ours from now on; `pair` is "" when it is not."""
+    def claimed(self, job_id: str, attempt: int, node: object, record: Record | None) -> None:
+        """The job that `node` runs is ours from now on; `record` is None when it is not."""
         ...
 
     def asked(self, partition: int) -> list[Asked]:
         """Return what clients here wait for."""
         ...
 
-    def find(self, job_id: str) -> Asked | None:
+    def find_asked(self, job_id: str) -> Asked | None:
         """Return one of them."""
         ...
 

@@ -29,6 +29,18 @@ _EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXP
 _DELETE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
+async def agree_on_partitions(client: Any, url: str, partitions: int, key: str = PARTITIONS_KEY) -> None:
+    """Enter the number of partitions of a new store, or compare it. Raises ConfigError, StoreUnavailable."""
+    async with asked(url, "the claim (its number of partitions)", ANSWER_S):
+        await client.set(key, partitions, nx=True)
+        stored = await client.get(key)
+    if stored != str(partitions):
+        raise ConfigError(
+            f"store = {url!r} holds data in {stored} partitions, this scheduler is set to {partitions}: use the same "
+            "number, or another database"
+        )
+
+
 class Claim:
     """The lease of `owner` (a text that others are shown) on the store that `client` reaches.
 
@@ -59,7 +71,7 @@ class Claim:
         It waits for the end of a lease that is not renewed, at most `lease_ms`. Raises ConfigError when another
         scheduler is alive there or when the partition counts differ, StoreUnavailable when the server doesn't answer.
         """
-        await self._agree_on_partitions()
+        await agree_on_partitions(self._client, self._url, self._partitions)
         await self._wait_for_lease()
         self._keeper = asyncio.create_task(self._keep(), name="claim on the store")
 
@@ -73,16 +85,6 @@ class Claim:
         with contextlib.suppress(StoreUnavailable):
             async with asked(self._url, "the end of the claim", within_s):
                 await self._client.eval(_DELETE, 1, OWNER_KEY, self.owner)
-
-    async def _agree_on_partitions(self) -> None:
-        async with asked(self._url, "the claim (its number of partitions)", ANSWER_S):
-            await self._client.set(PARTITIONS_KEY, self._partitions, nx=True)
-            stored = await self._client.get(PARTITIONS_KEY)
-        if stored != str(self._partitions):
-            raise ConfigError(
-                f"store = {self._url!r} holds data in {stored} partitions, this scheduler is set to "
-                f"{self._partitions}: use the same number, or another database"
-            )
 
     async def _wait_for_lease(self) -> None:
         loop = asyncio.get_running_loop()

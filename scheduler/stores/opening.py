@@ -10,6 +10,7 @@ from voxpool.scheduler.errors import ConfigError, VoxpoolError
 from voxpool.scheduler.stores.shown import without_password
 
 if TYPE_CHECKING:
+    from voxpool.scheduler.stores.cluster.job_stores import JobStores
     from voxpool.scheduler.stores.embedded import EmbeddedStore
     from voxpool.scheduler.stores.memory import MemoryStore
     from voxpool.scheduler.stores.redis import RedisStore
@@ -51,3 +52,20 @@ async def open_store(
             raise
         return store
     raise ConfigError(f"store = {without_password(spec)!r} is none of embedded, memory, redis://HOST:PORT/DB")
+
+
+async def open_jobs(url: str, partitions: int, acks: int) -> JobStores:
+    """Return the stores of the jobs that several schedulers share at `url`; they are the same as for all of them.
+
+    Raises ConfigError, also when the data there are in another number of partitions, or StoreUnavailable.
+    """
+    from voxpool.scheduler.stores.cluster.job_stores import JobStores
+
+    stores = JobStores(url, partitions, acks)
+    try:
+        await stores.ping()
+        await stores.agree()
+    except VoxpoolError:
+        await stores.close()
+        raise
+    return stores

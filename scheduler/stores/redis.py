@@ -43,7 +43,14 @@ from voxpool.scheduler.stores.flush import (
 )
 from voxpool.scheduler.stores.meanings import BROKEN, TOPOLOGY
 from voxpool.scheduler.stores.memory import Dump, shown
-from voxpool.scheduler.stores.script_sources import LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
+from voxpool.scheduler.stores.script_sources import (
+    LIST,
+    NODES,
+    SORTED_SET,
+    Layout,
+    ScriptSource,
+    load_sources,
+)
 from voxpool.scheduler.stores.shown import without_password
 
 ANSWER_TIMEOUT_S = 5.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
@@ -90,6 +91,7 @@ class JobDoor:
             owner=caller_of(request).name,
             trace=checked(request.headers.get("traceparent")),
         )
+        await self._accepted(job)
         asked.audio = b""  # it belongs to the job, which frees it when it ends
         wait_s = min(asked.wait_s, self._settings.wait_s_max)
         await self._wait(request, job, wait_s)
@@ -99,9 +101,9 @@ class JobDoor:
 
     async def show(self, request: Request) -> Response:
         """Show a job; with wait_s, once it has ended or that time is over."""
-        job = find_job(request, self._dispatcher, self._settings)
+        job = await find_job(request, self._dispatcher, self._settings)
         await self._wait(request, job, self._wait_s(request))
-        return _answer(job)
+        return _answer(await self._present(job))
 
     async def page(self, request: Request) -> Response:
         """List jobs, newest first, at most `limit`, of one `state` if that is given, from `cursor` on."""
@@ -119,9 +121,19 @@ class JobDoor:
 
     async def cancel(self, request: Request) -> Response:
         """Cancel a job unless it has ended, and show it."""
-        job = find_job(request, self._dispatcher, self._settings)
+        job = await find_job(request, self._dispatcher, self._settings)
         self._dispatcher.cancel(job.job_id)
-        return _answer(job)
+        return _answer(await self._present(job))
+
+    async def _accepted(self, job: Job) -> None:
+        """Return when `job` is accepted. Raises Rejected when it is not."""
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._dispatcher.when_accepted(job, lambda _: _settle(answer, None), partial(_settle, answer))
+        await answer
+
+    async def _present(self, job: Job) -> Job:
+        """Return `job` as it is now: another scheduler may know more of it than this one."""
+        return job if job.ended else await self._dispatcher.look_up(job.job_id) or job
 
     async def _wait(self, request: Request, job: Job, wait_s: float) -> None:
         """Wait for the end of `job`, but not for a client that has gone."""
@@ -136,16 +148,25 @@ class JobDoor:
         return seconds(request, "wait_s", self._settings.wait_s_max)
 
 
-def find_job(request: Request, dispatcher: Dispatcher, settings: Settings) -> Job:
+async def find_job(request: Request, dispatcher: Dispatcher, settings: Settings) -> Job:
     """Return the job that the path names. Raises BadInput: unknown_job, and AccessRefused: it is another caller's."""
     job_id = request.path_params["job_id"]
-    job = dispatcher.find(job_id)
+    job = dispatcher.find(job_id) or await dispatcher.look_up(job_id)
     if job is None:
         kept = f"finished jobs are kept for {settings.retention_s:g} s"
         raise BadInput("unknown_job", f"no job {job_id[:80]!r}; {kept}")
     if not caller_of(request).owns(job.owner):
         raise AccessRefused(FORBIDDEN, f"job {job_id[:80]!r} is not yours")
     return job
+
+
+def _settle(answer: asyncio.Future[None], rejected: Rejected | None) -> None:
+    if answer.done():
+        return  # its request has ended
+    if rejected is None:
+        answer.set_result(None)
+    else:
+        answer.set_exception(rejected)
 
 
 async def _gone(request: Request) -> None:

@@ -57,7 +57,7 @@ class WhyDoor:
 
     async def why(self, request: Request) -> Response:
         """Show the decisions about a job, and the state of its pool."""
-        job = find_job(request, self._core.dispatcher, self._settings)
+        job = await find_job(request, self._core.dispatcher, self._settings)
         pool = await self._pool(job.pair)
         followed = self._core.why.of(job.job_id)
         view = WhyView(

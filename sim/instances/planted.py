@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from voxpool.scheduler.shared.calls import Taken, audio_of
+from voxpool.scheduler.shared.calls import Record, Taken, audio_of
 from voxpool.scheduler.shared.desk import SharedDesk
 from voxpool.scheduler.shared.letters import Letters
 from voxpool.scheduler.stores.script_sources import JOBS, assemble, read_texts
@@ -62,9 +62,9 @@ class _EndsBeforeAccepted(SharedDesk):
 
 
 class _LosesEarlyResults(SharedDesk):
-    def claimed(self, job_id: str, attempt: int, node: Any, pair: str, audio_name: str = "") -> None:
+    def claimed(self, job_id: str, attempt: int, node: Any, record: Record | None) -> None:
         node.early.clear()
-        super().claimed(job_id, attempt, node, pair, audio_name)
+        super().claimed(job_id, attempt, node, record)
 
 
 def script_bug(name: str, right: str, wrong: str) -> Parts:

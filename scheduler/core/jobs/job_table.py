@@ -141,7 +141,7 @@ class JobTable:
             self._open = []
             self._head = 0
         self.finished -= 1
-        del self._by_id[shard_of(job.job_id)][job.job_id]
+        self._forget(job)
         key = job.request_key
         by_request = self._by_request[shard_of(key)]
         if by_request[key] is job:
@@ -155,6 +155,9 @@ class JobTable:
             else:
                 del self._owned[job.owner]
         return job
+
+    def _forget(self, job: Job) -> None:
+        del self._by_id[shard_of(job.job_id)][job.job_id]
 
 
 def shard_of(key: str) -> int:

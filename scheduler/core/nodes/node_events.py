@@ -150,12 +150,14 @@ class NodeEvents:
         self._lose(node, "lapsed")
 
     def _settle_running(self, node: Node, old: Node | None, running: list[tuple[str, int]]) -> None:
-        """Move what `node` still runs from its older connection; redispatch the rest; cancel jobs unknown here."""
+        """Move what `node` still runs from its older connection; redispatch the rest; cancel what nobody knows."""
         held = {} if old is None else dict(old.reservations)
         for job_id, attempt in running:
             job = held.get(job_id)
             if job is not None and job.attempt == attempt:
                 node.reservations[job_id] = held.pop(job_id)
+            elif (claimed := self._dispatcher.claim(node, job_id, attempt)) is not None:
+                node.reservations[job_id] = claimed
             else:
                 node.link.send(CancelAttempt(job_id, attempt))
         if old is None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.scheduler.stores.claim import agree_on_partitions
 from voxpool.scheduler.stores.cluster.addresses import address_of
 from voxpool.scheduler.stores.cluster.hints import Hints
 from voxpool.scheduler.stores.cluster.locating import locator_of, slot_of
@@ -47,6 +48,11 @@ class JobStores:
         return Hints(
             lambda: self._locator.locate(slot), partition, scheduler, on_subscribed, on_hint, self._locator.doubt
         )
+
+    async def agree(self) -> None:
+        """See that all schedulers are set to the same number of partitions. Raises ConfigError or StoreUnavailable."""
+        store = (await self.primary_of(self.partitions[0])).store
+        await agree_on_partitions(store.client, self.url, len(self.partitions), f"{JOBS.prefix}{{0}}:partitions")
 
     async def ping(self) -> None:
         """Return when all primaries answer. Raises StoreUnavailable."""

@@ -45,6 +45,7 @@ class Meters:
         self.now_ms = now_ms
         self.observer = MetricsObserver(self.registry, now_ms)
         self.runner = TimedRunner(runner, self.registry, seconds)
+        """For stores of several partitions: `runner.beside` times one of them."""
 
 
 class Exporter:

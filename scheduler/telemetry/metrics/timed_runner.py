@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import ScriptFailed, StoreUnavailable
+from voxpool.scheduler.stores.flush import COMMANDS
 from voxpool.scheduler.stores.meanings import MEANINGS
-from voxpool.scheduler.stores.script_sources import load_sources
+from voxpool.scheduler.stores.script_sources import JOBS, load_sources
 from voxpool.scheduler.telemetry.around_runner import AroundRunner
 from voxpool.scheduler.telemetry.metrics.observer import NAMESPACE
 
@@ -51,9 +53,22 @@ class TimedRunner(AroundRunner):
             registry=registry,
         )
         self._count_failure = {meaning: failures.labels(meaning).inc for meaning in MEANINGS}
-        names = sorted(load_sources())
-        self._observe = {name: time.labels(name).observe for name in names}
-        self._count_error = {name: errors.labels(name).inc for name in names}
+        self._time, self._errors = time, errors
+        self._observe: dict[str, Callable[[float], None]] = {}
+        self._count_error: dict[str, Callable[[], None]] = {}
+        self._know(load_sources())
+
+    def _know(self, names: Iterable[str]) -> None:
+        for name in sorted(names):
+            self._observe[name] = self._time.labels(name).observe
+            self._count_error[name] = self._errors.labels(name).inc
+
+    def beside(self, inner: ScriptRunner) -> TimedRunner:
+        """Return a runner around `inner`, which has jobs; it counts with this one."""
+        self._know([*load_sources(JOBS.folder), *COMMANDS])
+        other = copy.copy(self)
+        other.inner = inner
+        return other
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls`, and note how long that took. Raises what the runner raises."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web.sessions.results import Numbered, Outbox, Watcher
+from voxpool.scheduler.web.views import job_result
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Session(Watcher):
         """Number and job id of results that follow when the client has acknowledged `_sent`; mostly there are none."""
         self._sent = 0
         self._gap_timer: asyncio.TimerHandle | None = None
+        self._is_released = False
         self._partials: set[str] = set()
         """Ids of unfinished jobs of which the client wants partial results."""
 
@@ -100,6 +103,7 @@ class Session(Watcher):
         """Stop waiting; return the ids of own jobs whose results no other watcher waits for."""
         if self._gap_timer is not None:
             self._gap_timer.cancel()
+        self._is_released = True
         results = self._door.results
         for job_id in self._outbox.expected:
             results.unwatch(job_id, self)
@@ -142,11 +146,20 @@ class Session(Watcher):
         except Rejected as rejected:
             self.reject(submit.request_id, rejected)
             return
+        door.dispatcher.when_accepted(job, partial(self._accepted, submit), partial(self.reject, submit.request_id))
+
+    def _accepted(self, submit: Submit, job: Job) -> None:
+        """Tell the client that its job is accepted, and wait for its end."""
+        results, is_own = self._door.results, job.session_key == self.key
+        if self._is_released:
+            if is_own and not job.ended and not results.is_watched(job.job_id):
+                self._door.dispatcher.session_closed(self.key, [job.job_id])
+            return
         self.send(Accepted(submit.request_id, job.job_id))
         if submit.partials and not job.ended:
             self._partials.add(job.job_id)
-        if self._outbox.expect(job.job_id, job.session_key == self.key):
-            door.results.watch(job, self)
+        if self._outbox.expect(job.job_id, is_own):
+            results.watch(job, self)
 
     def reject(self, request_id: str, rejected: Rejected) -> None:
         """Answer a submit that is refused."""
@@ -310,22 +323,6 @@ class SessionConnection:
         self.send(Error(error.reason, error.detail))
         if self._bad_messages >= BAD_MESSAGES_MAX:
             self.socket.close_with(close_codes.POLICY, "too many bad messages")
-
-
-def job_result(job: Job, number: int) -> JobResult:
-    """Return the message about the end of `job` for its client."""
-    return JobResult(
-        job_id=job.job_id,
-        request_id=job.request_id,
-        state=job.state,
-        attempts=job.attempt,
-        times_ms=job.times_ms,
-        output=job.output,
-        error=job.reason or None,
-        detail=job.detail,
-        retryable=job.retryable,
-        number=number,
-    )
 
 
 def _as_rejection(error: BadInput) -> Rejected:

@@ -71,7 +71,7 @@ async def test_audio_outlives_the_waiting_and_the_attempts_of_its_job(server: Re
     store = RedisStore(server.url, layout=JOBS)
     async with scheduler(server.url, "a") as a, scheduler(server.url, "b") as b:
         submit(a, client, 1)
-        asked = a.find("0.r0")
+        asked = a.find_asked("0.r0")
         assert asked is not None
         await until(lambda: asked.is_accepted)
         (key,) = await store.client.keys("vp:jobs:{0}:audio:*")

@@ -1,0 +1,306 @@
+"""The dispatcher of one of several schedulers: the jobs of its clients, which are in Redis, and the roles around them.
+
+What becomes of a job is decided by the scripts of its partition. Requests go to the feed of that partition, and the
+answers come back as calls of the Desk (seams.py); held.py is the half of it that is about nodes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any, NamedTuple
+
+from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
+from voxpool.scheduler.core.jobs.reasons import EXPIRED, SESSION_GONE, STOPPING, SUBMIT_REFUSALS
+from voxpool.scheduler.core.script_queue import Outages
+from voxpool.scheduler.core.seams import ScriptRunner
+from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.shared.asked import Asked
+from voxpool.scheduler.shared.calls import Record, record_of
+from voxpool.scheduler.shared.details import (
+    STATES,
+    Details,
+    Outcome,
+    content_of,
+    job_id_of,
+    outcome_of,
+    partition_in,
+    partition_of,
+)
+from voxpool.scheduler.shared.feed import Feed
+from voxpool.scheduler.shared.held import HeldJobs
+from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable, SharedWaiting
+from voxpool.scheduler.shared.local_queue import LocalQueue
+from voxpool.scheduler.shared.members import Members
+from voxpool.scheduler.shared.slots import Slots
+from voxpool.scheduler.stores.cluster.job_stores import JobStores
+
+REFUSED = "r"
+"""The state that a feed reports of a job which the store has not taken."""
+UNBOUNDED = 10**12
+"""The number of finished jobs that may stay, when the settings have no bound."""
+
+
+class Waiter(NamedTuple):
+    """Who wants to be called when the store has a job, or has refused it."""
+
+    accepted: Callable[[Job], None]
+    refused: Callable[[Rejected], None]
+
+
+class SharedDispatcher(HeldJobs):
+    """Implements Desk. `around` wraps what runs the scripts of a partition, to measure it."""
+
+    table: SharedTable
+
+    def __init__(self, *, stores: JobStores, around: Callable[[ScriptRunner], ScriptRunner], **parts: Any) -> None:
+        super().__init__(**parts)
+        settings: Settings = parts["settings"]
+        queue, waiting, intake = self.queue, self.waiting, self.intake
+        assert isinstance(queue, LocalQueue)
+        assert isinstance(waiting, SharedWaiting)
+        assert isinstance(intake, SharedIntake)
+        self._retry_after_ms = ms(settings.retry_after_s)
+        self._stores = stores
+        self.slots = Slots(settings, self._clock, queue, self.node_registry, self._random)
+        self.feeds = [
+            Feed(
+                number,
+                self.instance,
+                self,
+                runner=around(store),
+                clock=self._clock,
+                settings=settings,
+                observer=self._observer,
+                lease_ms=ms(settings.scheduler_lease_s),
+                waiting_ms=self._waiting_ms,
+                jobs_max=settings.jobs_max,
+                bytes_max=settings.audio_total_bytes_max,
+            )
+            for number, store in enumerate(stores.partitions)
+        ]
+        ended_max = settings.finished_max or UNBOUNDED
+        self._members = [Members(feed, self._clock, ms(settings.retention_s), ended_max) for feed in self.feeds]
+        self._asked: list[dict[str, Asked]] = [{} for _ in self.feeds]
+        """By partition: the jobs of clients here that have not ended."""
+        self._waiters: dict[str, list[Waiter]] = {}
+        waiting.on_room = self._room
+        intake.outages_of = self._outages_of
+
+    def roles(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        """Return the roles of each partition."""
+        roles: list[tuple[str, Coroutine[Any, Any, None]]] = []
+        for feed, members in zip(self.feeds, self._members, strict=True):
+            listener = self._stores.hints(feed.partition, self.instance, feed.subscribed, feed.hinted)
+            roles += [
+                (f"feed {feed.partition}", feed.run_forever(feed)),
+                (f"member {feed.partition}", members.run_forever()),
+                (f"hints {feed.partition}", listener.run_forever()),
+            ]
+        return roles
+
+    def _partition_of(self, pair: str) -> int:
+        return partition_of(pair, len(self.feeds))
+
+    def _outages_of(self, pair: str) -> Outages:
+        return self.feeds[self._partition_of(pair)].outages
+
+    def _room(self, pairs: Collection[str]) -> None:
+        """Slots of a node may be free: its pairs are asked for."""
+        for pair in pairs:
+            self.slots.room(pair)
+            feed = self.feeds[self._partition_of(pair)]
+            feed.hunger.served(pair)
+            feed.nudge()
+
+    # ---- submits
+
+    def _new_id(self, pair: str, owner: str, request_id: str) -> str:
+        return job_id_of(self._partition_of(pair), owner, request_id)
+
+    def _wait(self, job: Job) -> None:
+        """A new job: the store gets it."""
+        assert job.audio is not None, job
+        partition = self._partition_of(job.pair)
+        trace, backoff_ms = job.trace, job.limits.backoff_ms
+        details = Details(job.owner, job.request_id, job.session_id, trace, job.submitted_ms, backoff_ms, job.affinity)
+        asked = Asked(
+            job.job_id,
+            job.pair,
+            job.audio,
+            f"{self.instance}-{job.sequence}",
+            details=str(details),
+            content=content_of(job.audio),
+            expires_ms=job.expires_ms,
+            attempts_max=job.limits.attempts_max,
+        )
+        self._asked[partition][job.job_id] = asked
+        if job.expires_ms:
+            self._set_deadline(job, job.expires_ms)
+        self.waiting.add(job)
+        self.feeds[partition].submit(asked)
+
+    def when_accepted(self, job: Job, accepted: Callable[[Job], None], refused: Callable[[Rejected], None]) -> None:
+        """Call `accepted` when the store has `job`, or has had it; else `refused`."""
+        asked = self.find_asked(job.job_id)
+        if asked is None or asked.is_accepted:
+            accepted(job)
+        else:
+            self._waiters.setdefault(job.job_id, []).append(Waiter(accepted, refused))
+
+    # ---- Desk: what clients here wait for
+
+    def asked(self, partition: int) -> list[Asked]:
+        """Return what clients here wait for."""
+        return list(self._asked[partition].values())
+
+    def find_asked(self, job_id: str) -> Asked | None:
+        """Return one of them."""
+        partition = partition_in(job_id, len(self.feeds))
+        return None if partition is None else self._asked[partition].get(job_id)
+
+    def accepted(self, job_id: str) -> None:
+        """The store has the job."""
+        asked = self.find_asked(job_id)
+        if asked is not None:
+            asked.is_accepted = True
+            job = self.table.find(job_id)
+            assert job is not None
+            for waiter in self._waiters.pop(job_id, ()):
+                waiter.accepted(job)
+
+    def ended(self, job_id: str, state: str, outcome: str) -> None:
+        """The job has ended, or was refused."""
+        job = self._own(job_id)
+        if job is None:
+            return
+        if state == REFUSED:
+            reason, detail = _refusal(outcome)
+            is_retryable = reason in SUBMIT_REFUSALS and SUBMIT_REFUSALS[reason].retryable
+            rejected = Rejected(reason, detail, self._retry_after_ms if is_retryable else None)
+            self._observer.job_rejected(job.pair, reason)
+            self._end_here(job, FAILED, Outcome(reason, detail))
+            for waiter in self._waiters.pop(job_id, ()):
+                waiter.refused(rejected)
+            return
+        self.accepted(job_id)  # this may have overtaken the answer to its submit
+        found = outcome_of(outcome)
+        reason = SESSION_GONE if state == "g" else found.reason
+        self._end_here(job, STATES[state], found._replace(reason=reason))
+
+    def _own(self, job_id: str) -> SharedJob | None:
+        if self.find_asked(job_id) is None:
+            return None
+        job = self.table.find(job_id)
+        assert isinstance(job, SharedJob)
+        return job
+
+    def _end_here(self, job: SharedJob, state: str, outcome: Outcome) -> None:
+        """Bring the job of a client here to its final state; an attempt that a node here still makes is void."""
+        self.give_up(job.job_id, job.attempt)
+        feed = self.feed_of(job.job_id)
+        feed.withdraw(self._asked[feed.partition].pop(job.job_id))
+        self.waiting.discard(job)
+        if state == COMPLETED and job.state == WAITING:
+            job.move(DISPATCHED)
+        job.move(state)
+        job.attempt = outcome.attempts or job.redispatches
+        if outcome.attempts:
+            job.node_id, job.dispatched_ms = outcome.node_id, outcome.dispatched_ms
+        self._ended(job, WAITING, outcome.reason, outcome.output, outcome.detail)
+
+    # ---- the ends that clients and clocks want
+
+    def cancel(self, job_id: str, reason: str = "cancelled") -> Job | None:
+        """Let the store end the job as cancelled, whoever runs it; the end comes later."""
+        job = self.find(job_id)
+        if (job is not None and job.ended) or partition_in(job_id, len(self.feeds)) is None:
+            return job
+        self.feed_of(job_id).cancel(job_id, "g" if reason == SESSION_GONE else "x", str(Outcome(reason)))
+        return job
+
+    def job_due(self, job: Job) -> None:
+        """The deadline of `job` has come: that of its attempt here, or of its client."""
+        if self._own(job.job_id) is not job or job.job_id in self._held:
+            super().job_due(job)
+        else:
+            self.feed_of(job.job_id).cancel(job.job_id, "f", str(Outcome(EXPIRED)))
+
+    def find(self, job_id: str) -> Job | None:
+        """Return the job, if it is one of a client or of a node here."""
+        return self.table.find(job_id) or self._held.get(job_id)
+
+    def find_sequence(self, sequence: int) -> Job | None:
+        """Return the job that was submit number `sequence` here, or None when it is forgotten."""
+        return self.table.find_sequence(sequence)
+
+    async def look_up(self, job_id: str) -> Job | None:
+        """Return a job as the store has it, or None when the store does not know it."""
+        if partition_in(job_id, len(self.feeds)) is None:
+            return None
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.feed_of(job_id).look_up(job_id, lambda text: None if answer.done() else answer.set_result(text))
+        text = await answer
+        return self._shown(job_id, record_of(text)) if text else None
+
+    def _shown(self, job_id: str, record: Record) -> Job:
+        job = self._guest(job_id, record)
+        job.attempt = record.lost
+        if record.state == "t":
+            job.state = DISPATCHED
+            job.attempt += 1
+            held = self._held.get(job_id)
+            if held is not None:
+                job.node_id, job.dispatched_ms = held.node_id, held.dispatched_ms
+        elif record.ended:
+            outcome = outcome_of(record.outcome)
+            job.state, job.ended_ms, job.reason, job.detail = (
+                STATES[record.state],
+                record.since_ms,
+                SESSION_GONE if record.state == "g" else outcome.reason,
+                outcome.detail,
+            )
+            job.node_id, job.dispatched_ms, job.output = outcome.node_id, outcome.dispatched_ms, outcome.output
+            job.attempt = outcome.attempts or record.lost
+        return job
+
+    # ---- the end of this scheduler
+
+    def stop_taking(self) -> None:
+        """Take no more jobs, and give back what was invited."""
+        self.is_leaving = True
+        for feed in self.feeds:
+            feed.hunger.look_everywhere()
+            feed.nudge()
+
+    def hand_back(self, job: Job) -> None:
+        """Let the client of `job` ask the next scheduler for it: it goes on."""
+        assert isinstance(job, SharedJob)
+        self.accepted(job.job_id)
+        held = self._held.get(job.job_id)
+        if held is not None:
+            self.redispatch(held, self.node_registry.nodes[held.node_id], STOPPING, counted=False)
+        self._end_here(job, FAILED, Outcome(STOPPING))
+
+    def leave(self) -> None:
+        """Give back all that nodes here run, and cease to be a member of any partition."""
+        for job in list(self._held.values()):
+            self.redispatch(job, self.node_registry.nodes[job.node_id], STOPPING, counted=False)
+        for members in self._members:
+            members.leave()
+
+    @property
+    def store_knows(self) -> bool:
+        """Whether the store has answered all calls."""
+        return all(feed.idle and not feed.has_work for feed in self.feeds)
+
+
+def _refusal(outcome: str) -> tuple[str, str]:
+    """Return reason and detail of a refusal by the store."""
+    reason = "audio_total_bytes_max" if outcome == "bytes_max" else outcome
+    return reason, {
+        "jobs_max": "the most unfinished jobs that a partition may have are there",
+        "audio_total_bytes_max": "the audio of the unfinished jobs of a partition would take too much memory",
+        "request_id_conflict": "the request id was used for another job",
+    }.get(reason, reason)

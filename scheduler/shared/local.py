@@ -1,0 +1,89 @@
+"""The parts of a core whose jobs are in Redis: the table has those of its clients, and nothing waits for a select."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from voxpool.scheduler.core.admission.intake import Intake
+from voxpool.scheduler.core.jobs.job import Job, Share
+from voxpool.scheduler.core.jobs.job_table import JobTable
+from voxpool.scheduler.core.jobs.waiting import WaitingJobs
+from voxpool.scheduler.core.script_queue import Outages
+from voxpool.scheduler.errors import Rejected
+
+
+class SharedJob(Job):
+    """A job of a client here, or one that a node here runs for another scheduler."""
+
+    slot: str = ""
+    """The name of its reservation."""
+
+    @property
+    def reservation(self) -> str:
+        """The name of the reservation: it was made before the job was known."""
+        return self.slot
+
+
+class SharedTable(JobTable):
+    """The jobs of the clients of this scheduler. One that begins anew has the id of the one before."""
+
+    def __init__(self, *bounds: Any) -> None:
+        super().__init__(*bounds)
+        self._by_sequence: dict[int, Job] = {}
+
+    def add(self, job: Job) -> None:
+        """Take in an unfinished job."""
+        super().add(job)
+        self._by_sequence[job.sequence] = job
+
+    def find_sequence(self, sequence: int) -> Job | None:
+        """Return the job that was submit number `sequence` of this scheduler."""
+        return self._by_sequence.get(sequence)
+
+    def _forget(self, job: Job) -> None:
+        del self._by_sequence[job.sequence]
+        if self.find(job.job_id) is job:
+            super()._forget(job)
+
+
+class SharedWaiting(WaitingJobs):
+    """The jobs of clients here that no node here runs. They wait in Redis, or run elsewhere."""
+
+    ready = False
+
+    def __init__(self, *bounds: Any) -> None:
+        super().__init__(*bounds)
+        self.on_room: Callable[[Collection[str]], None] = lambda pairs: None
+
+    def room(self, pairs: Collection[str], slots: int) -> None:
+        """Slots may have got free on a node that serves `pairs`."""
+        self.on_room(pairs)
+
+
+class SharedIntake(Intake):
+    """Bounds of this scheduler; what all schedulers hold together is checked by the store."""
+
+    outages_of: Callable[[str], Outages]
+    """Returns the outages of the partition of a pair."""
+
+    def check(
+        self, pair: str, audio_bytes: int, request_key: str, timeout_ms: int | None, share: Share | None = None
+    ) -> None:
+        """Raise Rejected when a new job can't be accepted now. Its nodes, and those before it, may be elsewhere."""
+        if audio_bytes > self._settings.audio_bytes_max:
+            raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
+        self.outages_of(pair).check(self._clock.now_ms())
+        self._table.check_room(audio_bytes)
+
+    def accepted(self, job: Job) -> None:
+        """Expected waits are not computed."""
+
+    def started(self, job: Job) -> None:
+        """Expected waits are not computed."""
+
+    def came_back(self, job: Job) -> None:
+        """Expected waits are not computed."""
+
+    def ended(self, job: Job, was_running: bool) -> None:
+        """Expected waits are not computed."""
