@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from inspect import signature
+from types import CodeType, FunctionType
 from typing import Any
 
 from voxpool.scheduler.core.seams import Observer
@@ -21,12 +24,27 @@ def fan_out(observers: list[Observer]) -> Observer:
 
 
 def all_of(methods: Sequence[Callable[..., None]]) -> Callable[..., None]:
-    """Return one function that calls `methods` in turn; a single one is returned as it is."""
+    """Return one function that calls `methods` in turn, with the parameters of the first; a single one is returned."""
     if len(methods) == 1:
         return methods[0]
+    if not methods:
+        return _nothing
+    parameters = signature(methods[0]).parameters.values()
+    code = _calls(", ".join(each.name for each in parameters), len(methods))
+    named = {f"method_{i}": method for i, method in enumerate(methods)}
+    defaults = tuple(each.default for each in parameters if each.default is not each.empty)
+    return FunctionType(code.replace(), named, argdefs=defaults)  # a copy: CPython specializes code for its globals
 
-    def call_all(*args: Any) -> None:
-        for method in methods:
-            method(*args)
 
-    return call_all
+@cache
+def _calls(arguments: str, count: int) -> CodeType:
+    """Return the code of a function that calls method_0, method_1, …: in a loop over *args it takes twice the time."""
+    lines = (f"method_{i}({arguments})" for i in range(count))
+    namespace: dict[str, Any] = {}
+    exec("\n    ".join((f"def call_all({arguments}):", *lines)), namespace)
+    code: CodeType = namespace["call_all"].__code__
+    return code
+
+
+def _nothing(*_args: Any) -> None:
+    """Do nothing: no method was given."""

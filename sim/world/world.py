@@ -120,9 +120,8 @@ class World(SchedulerLife, ObservedWorld):
         self.trace = Trace(self.env) if is_traced else None
         self._perfetto = None if trace_file is None else Perfetto(self.env, trace_file)
         self.checkers = [checker(self) for checker in checkers]
-        self.hub.add([self.recorder, *([self.mirror] if checkers else [])])
-        self.hub.add([*([self.trace] if self.trace else []), *self.checkers])
-        self.hub.add([*([self._perfetto] if self._perfetto else []), *([self.why] if follow else [])])
+        watchers = [self.recorder, self.mirror if checkers else None, self.trace, *self.checkers, self._perfetto]
+        self.hub.add([each for each in (*watchers, self.why if follow else None) if each is not None])
         self.start_core(self.core, FIRST)
 
     def __repr__(self) -> str:
