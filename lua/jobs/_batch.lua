@@ -2,12 +2,13 @@
 -- each key is read and written with one command for all its jobs, so the commands of a call do not grow with them.
 local ALL = 1000 -- schedulers of a partition that are looked at
 local LATEST = 9007199254740991
+local OUTCOME_MAX = 1000 -- bytes of an outcome that messages repeat
 
 -- Reads the records of `ids`. `by` is the scheduler that calls, `now` its time in ms.
 local function open_batch(by, now, ids)
   local batch = {
     by = by, now = now, jobs = {}, changed = {}, is_changed = {}, add = {}, remove = {}, mail = {}, ended = {}, waits = {},
-    pairs = {}, leases = {}, hints = {},
+    preferred = {}, pairs = {}, leases = {}, hints = {}, hinted = {},
   }
   if #ids > 0 then
     for i, text in ipairs(call('HMGET', RECORDS, unpack(ids))) do
@@ -64,12 +65,18 @@ local function lease_of(batch, scheduler)
   return lease or nil
 end
 
--- A message for a member: stored until it is acknowledged, and published at once as a hint. Others get none.
+-- A message for a member: stored until it is acknowledged, and published at the end of the call as a hint, together with
+-- the others for it: a line each. Others get none.
 local function tell(batch, scheduler, kind, rest)
   if not lease_of(batch, scheduler) then return end
   local text = ordered(count(batch, 'mail', 1)) .. '|' .. kind .. '|' .. rest
   enter(batch, MAIL, scheduler .. '|' .. text)
-  batch.hints[#batch.hints + 1] = {HINTS .. ':' .. scheduler, text}
+  if not batch.hints[scheduler] then
+    batch.hints[scheduler] = {}
+    batch.hinted[#batch.hinted + 1] = scheduler
+  end
+  local texts = batch.hints[scheduler]
+  texts[#texts + 1] = text
 end
 
 -- Who takes jobs must be a member, else nobody adopts them: one that was removed comes back with a lease that has ended.
@@ -80,29 +87,42 @@ local function be_member(batch)
   end
 end
 
--- Invites up to `most` living schedulers that are hungry for `pair`; the one that has been hungry longest comes first. One
--- whose lease seems to have ended is invited, too, but does not count: the clock of the caller may be ahead.
+-- Invites up to `most` living schedulers that are hungry for `pair`: first those that a job of the batch prefers, then the
+-- one that has been hungry longest. One whose lease seems to have ended is invited, too, but does not count: the clock of
+-- the caller may be ahead.
 local function invite(batch, pair, most)
+  local preferred, first, others = batch.preferred[pair], {}, {}
   for _, entry in ipairs(members_of(HUNGRY, pair, ALL)) do
-    if most <= 0 then return end
     local scheduler = string.sub(entry, #pair + 19)
-    call('ZREM', HUNGRY, entry, scheduler .. '|' .. pair)
-    tell(batch, scheduler, 'come', pair)
-    if (lease_of(batch, scheduler) or 0) > batch.now then most = most - 1 end
+    local list = preferred and preferred[scheduler] and first or others
+    list[#list + 1] = {entry, scheduler}
+  end
+  for _, list in ipairs({first, others}) do
+    for _, one in ipairs(list) do
+      if most <= 0 then return end
+      local scheduler = one[2]
+      call('ZREM', HUNGRY, one[1], scheduler .. '|' .. pair)
+      tell(batch, scheduler, 'come', pair)
+      if (lease_of(batch, scheduler) or 0) > batch.now then most = most - 1 end
+    end
   end
 end
 
--- The job waits at its place, for `waiting_ms` at most; a hungry scheduler will be invited.
-local function wait(batch, id, j, waiting_ms)
-  j.state, j.by = WAITS, ''
+-- The job waits at its place, until `until_ms` at the latest; a hungry scheduler will be invited.
+local function wait(batch, id, j, until_ms)
+  j.state, j.by, j.until_ms = WAITS, '', string.format('%d', until_ms)
   changed(batch, id, j)
   enter(batch, WAITING, j.pair .. '|' .. ordered(j.place) .. '|' .. id)
-  enter(batch, DUE, id, due_at(j, batch.now + waiting_ms))
+  enter(batch, DUE, id, due_at(j, until_ms))
   if not batch.waits[j.pair] then
     batch.waits[j.pair] = 0
     batch.pairs[#batch.pairs + 1] = j.pair
   end
   batch.waits[j.pair] = batch.waits[j.pair] + 1
+  if j.prefer ~= '' then
+    batch.preferred[j.pair] = batch.preferred[j.pair] or {}
+    batch.preferred[j.pair][j.prefer] = true
+  end
 end
 
 -- The caller takes the job under a new attempt: above all that the record and the caller (`floor`) have seen.
@@ -133,15 +153,21 @@ local function add_client(batch, j)
 end
 
 -- The job has ended. `told` is the scheduler that learns it from the answer of this call; the others whose clients wait for
--- it get a message.
+-- it get a message, with the outcome unless it is long: then they read the record.
 local function finish(batch, id, j, state, outcome, told)
-  j.state, j.outcome, j.since = state, outcome, string.format('%d', batch.now)
+  j.state, j.outcome, j.since, j.until_ms, j.prefer = state, outcome, string.format('%d', batch.now), '', ''
   changed(batch, id, j)
   count(batch, 'open', -1)
   count(batch, 'bytes', -tonumber(j.bytes))
   batch.ended[#batch.ended + 1] = id .. '|' .. j.since
   for one in string.gmatch(j.client, '[^,]+') do
-    if one ~= told then tell(batch, one, 'end', id .. '|' .. state .. '|' .. outcome) end
+    if one ~= told then
+      if #outcome > OUTCOME_MAX then
+        tell(batch, one, 'read', id)
+      else
+        tell(batch, one, 'end', id .. '|' .. state .. '|' .. j.by .. '|' .. outcome)
+      end
+    end
   end
 end
 
@@ -160,13 +186,15 @@ local function close(batch, answers)
     records[#records + 1] = text_of(batch.jobs[id])
   end
   if #records > 0 then call('HSET', RECORDS, unpack(records)) end
-  for _, key in ipairs({WAITING, TAKEN, DUE, MAIL}) do write_members(batch, key) end
+  for _, key in ipairs({WAITING, TAKEN, DUE, MAIL, ENROLLED}) do write_members(batch, key) end
   if #batch.ended > 0 then call('RPUSH', ENDED, unpack(batch.ended)) end
   if batch.counted then
     local counts = batch.counts
     call('HSET', COUNTS, 'all', string.format('%d|%d|%d|%d', counts.place, counts.open, counts.bytes, counts.mail))
   end
-  for _, hint in ipairs(batch.hints) do call('SPUBLISH', hint[1], hint[2]) end
+  for _, scheduler in ipairs(batch.hinted) do
+    call('SPUBLISH', HINTS .. ':' .. scheduler, table.concat(batch.hints[scheduler], '\n'))
+  end
   return answers
 end
 

@@ -1,5 +1,5 @@
 -- Purpose    Renew the lease of the caller; hand back what dead schedulers had, in slices, and remove them when nothing is left.
--- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            lease       ms from now until it counts as dead; 0: it leaves, and others adopt what it has at once
@@ -9,6 +9,7 @@
 -- Returns    OK          the lease went on
 --            LAPSED      it had ended; others may have adopted what the caller had
 --            NEW         it was no member (mail born says the same, since a repeat of this call answers OK)
+--            then open bytes   the unfinished jobs of the partition, and their audio
 --            then (dead count)*   jobs that were handed back; with `limit` of them, call again at once
 --            A job without an attempt left has failed: attempts_max|scheduler_lost. The living get mail (look).
 -- Called by  the members role, three times a lease
@@ -28,22 +29,31 @@ for _, one in ipairs(judges and call('ZRANGEBYSCORE', SCHEDULERS, '-inf', now, '
   if one ~= scheduler then
     local its = {
       name = one, held = members_of(TAKEN, one, limit), letters = members_of(MAIL, one, limit),
-      wishes = members_of(HUNGRY, one, limit),
+      wishes = members_of(HUNGRY, one, limit), nodes = members_of(ENROLLED, one, limit),
     }
     dead[#dead + 1] = its
     for _, entry in ipairs(its.held) do ids[#ids + 1] = string.sub(entry, #one + 2) end
   end
 end
 
+-- Removes those of `nodes` that are still the scheduler's.
+local function forget_nodes(of, nodes)
+  local gone = {}
+  for i, entry in ipairs(#nodes > 0 and call('HMGET', NODES, unpack(nodes)) or {}) do
+    if holder_of(entry) == of then gone[#gone + 1] = nodes[i] end
+  end
+  if #gone > 0 then call('HDEL', NODES, unpack(gone)) end
+end
+
 local batch = open_batch(scheduler, now, ids)
 for _, its in ipairs(dead) do
-  its.is_last = #its.held < limit and #its.letters < limit and #its.wishes < limit
+  its.is_last = #its.held < limit and #its.letters < limit and #its.wishes < limit and #its.nodes < limit
   if its.is_last then
     call('ZREM', SCHEDULERS, its.name)
     batch.leases[its.name] = false -- no more mail for it
   end
 end
-local answers = {not ended and 'NEW' or tonumber(ended) <= now and 'LAPSED' or 'OK'}
+local answers = {not ended and 'NEW' or tonumber(ended) <= now and 'LAPSED' or 'OK', '', ''}
 if not ended then tell(batch, scheduler, 'born', '') end
 
 for _, its in ipairs(dead) do
@@ -55,7 +65,7 @@ for _, its in ipairs(dead) do
     if j and j.state == RUNS and j.by == one then
       j.lost = j.lost + 1
       if has_attempts(j) then
-        wait(batch, id, j, waiting)
+        wait(batch, id, j, now + waiting)
       else
         finish(batch, id, j, FAILED, 'attempts_max|scheduler_lost', '')
       end
@@ -69,6 +79,11 @@ for _, its in ipairs(dead) do
       if string.sub(entry, #pair + 19) == one then leave(batch, HUNGRY, entry) end
     end
   end
+  for i, entry in ipairs(its.nodes) do
+    leave(batch, ENROLLED, entry)
+    its.nodes[i] = string.sub(entry, #one + 2)
+  end
+  forget_nodes(one, its.nodes)
   if its.is_last then -- it may have had invitations that it did not follow
     for _, other in ipairs(call('ZRANGEBYSCORE', SCHEDULERS, '-inf', LATEST, 'LIMIT', 0, ALL)) do
       tell(batch, other, 'look', '')
@@ -77,4 +92,5 @@ for _, its in ipairs(dead) do
   answers[#answers + 1] = one
   answers[#answers + 1] = tostring(#its.held)
 end
+answers[2], answers[3] = tostring(count(batch, 'open', 0)), tostring(count(batch, 'bytes', 0))
 return close(batch, answers)

@@ -1,5 +1,5 @@
 -- Purpose    Do what is due: a job that has waited too long has failed, one whose pause is over waits.
--- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
 -- ARGV       now        ms
 --            waiting    ms that a job may wait
 --            limit      jobs of this call, the earliest first, 1 to 500
@@ -24,7 +24,7 @@ for _, id in ipairs(ids) do
     take_out(batch, id, j)
     finish(batch, id, j, FAILED, 'expired', '')
   elseif j.state == RESTS then
-    wait(batch, id, j, waiting)
+    wait(batch, id, j, now + waiting)
   else
     take_out(batch, id, j)
     finish(batch, id, j, FAILED, 'waiting_timeout', '')

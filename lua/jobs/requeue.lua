@@ -1,9 +1,9 @@
 -- Purpose    Give back jobs that the caller has taken: each waits again at its old place, at once or after a pause, or
 --            has failed because it has no attempt left.
--- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
---            waiting     ms that a job may wait
+--            waiting     ms that a job may wait; one whose attempt is not counted goes on with the wait that it had
 --            (job attempt counted pause reason)*
 --                        counted   1: the attempt counts against attempts_max; 0: it does not
 --                        pause     ms until it waits; 0 = at once
@@ -36,7 +36,7 @@ for at = FIRST, #ARGV, WIDTH do
       changed(batch, id, j)
       enter(batch, DUE, id, due_at(j, now + tonumber(pause)))
     else
-      wait(batch, id, j, waiting)
+      wait(batch, id, j, counted == '1' and now + waiting or tonumber(j.until_ms))
     end
   end
   answers[#answers + 1] = word

@@ -1,5 +1,5 @@
 -- Purpose    Take the oldest waiting jobs of pairs, for slots that the caller has reserved; say for which it stays hungry.
--- KEYS       records waiting taken hungry due mail ended schedulers counts hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            floor       the highest attempt that the caller has seen; 0 = none

@@ -18,6 +18,10 @@ class Asked:
     audio_name: str
     """The name of the audio in the store; new for each submit of a client, so that nobody removes a later one's."""
     content: str = ""
+    prefer: str = ""
+    """The scheduler that should run it if it has room: it has the node of its session."""
+    by: str = ""
+    """The scheduler that has run it, once it has ended."""
     expires_ms: int = 0
     attempts_max: int = 5
     details: str = ""

@@ -27,6 +27,7 @@ class Said(StrEnum):
     FULL = "FULL"
     OK = "OK"
     LATE = "LATE"
+    TAKEN = "TAKEN"
     ENDED = "ENDED"
     GONE = "GONE"
     NEW = "NEW"
@@ -48,9 +49,11 @@ class Record(NamedTuple):
     lost: int
     attempts_max: int
     expires_ms: int
+    until_ms: str
     bytes: int
     content: str
     since_ms: int
+    prefer: str
     meta: str
     outcome: str
 
@@ -73,12 +76,14 @@ def record_of(text: str) -> Record:
         lost,
         attempts_max,
         expires,
+        until,
         size,
         content,
         since,
+        prefer,
         meta,
         outcome,
-    ) = text.split("|", 14)
+    ) = text.split("|", 16)
     return Record(
         state,
         pair,
@@ -90,9 +95,11 @@ def record_of(text: str) -> Record:
         int(lost),
         int(attempts_max),
         int(expires),
+        until,
         int(size),
         content,
         int(since),
+        prefer,
         meta,
         outcome,
     )
@@ -108,6 +115,7 @@ class Submit(NamedTuple):
     attempts_max: int
     bytes: int
     content: str
+    prefer: str
     meta: str
 
 
@@ -143,13 +151,22 @@ class Mail(NamedTuple):
     rest: str
 
 
+class Bounds(NamedTuple):
+    """What a submit may not exceed: unfinished jobs and their audio in the partition, waiting jobs of a pair."""
+
+    jobs_max: int
+    bytes_max: int
+    waiting_max: int
+
+
 def submit(
-    scheduler: str, now_ms: int, floor: int, waiting_ms: int, jobs_max: int, bytes_max: int, jobs: Sequence[Submit]
+    scheduler: str, now_ms: int, floor: int, waiting_ms: int, bounds: Bounds, jobs: Sequence[Submit]
 ) -> ScriptCall:
     """Answer: WAIT '', GRANT attempt, KNOWN record, CONFLICT '' or FULL reason for each job."""
-    args = [scheduler, str(now_ms), str(floor), str(waiting_ms), str(jobs_max), str(bytes_max)]
-    for job_id, pair, room, expires_ms, attempts_max, size, content, meta in jobs:
-        args += (job_id, pair, "1" if room else "0", str(expires_ms), str(attempts_max), str(size), content, meta)
+    args = [scheduler, str(now_ms), str(floor), str(waiting_ms), *map(str, bounds)]
+    for job_id, pair, room, expires_ms, attempts_max, size, content, prefer, meta in jobs:
+        numbers = (str(expires_ms), str(attempts_max), str(size))
+        args += (job_id, pair, "1" if room else "0", *numbers, content, prefer, meta)
     return ScriptCall("submit", args)
 
 
@@ -201,6 +218,23 @@ def claim(scheduler: str, now_ms: int, running: Sequence[tuple[str, int]]) -> Sc
     return ScriptCall("claim", args)
 
 
+class NameCall(NamedTuple):
+    """A node and its connection; `process` "" = it has left, `again` = the caller has had the name before."""
+
+    node_id: str
+    number: int
+    process: str
+    again: bool
+
+
+def nodes(scheduler: str, now_ms: int, names: Sequence[NameCall]) -> ScriptCall:
+    """Answer: OK '' or TAKEN scheduler for each."""
+    args = [scheduler, str(now_ms)]
+    for node_id, number, process, again in names:
+        args += (node_id, str(number), process, "1" if again else "0")
+    return ScriptCall("nodes", args)
+
+
 def mail(scheduler: str, upto: str, limit: int) -> ScriptCall:
     """Answer: MORE or ALL, then texts for mail_of; acknowledges all numbers up to `upto`."""
     return ScriptCall("mail", [scheduler, upto, str(limit)])
@@ -213,7 +247,7 @@ def mail_of(text: str) -> Mail:
 
 
 def beat(scheduler: str, now_ms: int, lease_ms: int, waiting_ms: int, limit: int, judges: bool) -> ScriptCall:
-    """Answer: OK, LAPSED or NEW, then dead scheduler, count of its jobs handed back, for each."""
+    """Answer: OK, LAPSED or NEW, open jobs, their bytes, then dead scheduler, count of its jobs, for each."""
     args = [scheduler, str(now_ms), str(lease_ms), str(waiting_ms), str(limit), "1" if judges else "0"]
     return ScriptCall("beat", args)
 

@@ -17,7 +17,7 @@ from voxpool.scheduler.core.script_queue import Outages
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Record, record_of
+from voxpool.scheduler.shared.calls import Bounds, Record, record_of
 from voxpool.scheduler.shared.details import (
     STATES,
     Details,
@@ -34,6 +34,7 @@ from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable,
 from voxpool.scheduler.shared.local_queue import LocalQueue
 from voxpool.scheduler.shared.members import Members
 from voxpool.scheduler.shared.slots import Slots
+from voxpool.scheduler.shared.totals import Totals
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
 REFUSED = "r"
@@ -64,6 +65,7 @@ class SharedDispatcher(HeldJobs):
         self._retry_after_ms = ms(settings.retry_after_s)
         self._stores = stores
         self.slots = Slots(settings, self._clock, queue, self.node_registry, self._random)
+        totals = Totals(Bounds(settings.jobs_max, settings.audio_total_bytes_max, settings.waiting_max))
         self.feeds = [
             Feed(
                 number,
@@ -75,8 +77,7 @@ class SharedDispatcher(HeldJobs):
                 observer=self._observer,
                 lease_ms=ms(settings.scheduler_lease_s),
                 waiting_ms=self._waiting_ms,
-                jobs_max=settings.jobs_max,
-                bytes_max=settings.audio_total_bytes_max,
+                totals=totals,
             )
             for number, store in enumerate(stores.partitions)
         ]
@@ -300,7 +301,8 @@ def _refusal(outcome: str) -> tuple[str, str]:
     """Return reason and detail of a refusal by the store."""
     reason = "audio_total_bytes_max" if outcome == "bytes_max" else outcome
     return reason, {
-        "jobs_max": "the most unfinished jobs that a partition may have are there",
-        "audio_total_bytes_max": "the audio of the unfinished jobs of a partition would take too much memory",
+        "jobs_max": "as many jobs are unfinished at all schedulers as may be",
+        "audio_total_bytes_max": "the audio of the unfinished jobs of all schedulers would take too much memory",
+        "waiting_max": "as many jobs of this pair wait at all schedulers as may be",
         "request_id_conflict": "the request id was used for another job",
     }.get(reason, reason)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from voxpool.scheduler.config import ms
 from voxpool.scheduler.core.script_queue import OnAnswer, ignore_answer
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
@@ -61,20 +62,16 @@ class Feed(FeedAnswers):
         if self._submits.get(asked.job_id) is asked:
             del self._submits[asked.job_id]
 
-    def look_up(self, job_id: str, then: Callable[[str], None]) -> None:
-        """Pass the record of a job to `then`, or "" when it is unknown; it is read after all that was asked before."""
-        self._looks.append((job_id, then))
-        self.nudge()
-
     # ---- hints
 
     def hinted(self, text: str) -> None:
-        """A message came by the subscription."""
-        mail = calls.mail_of(text)
-        if mail.number > self.letters.handled:  # else it was read before
-            self._handle(mail)
-            self.letters.hint(mail.number)
-            self.nudge()
+        """Messages came by the subscription, one a line."""
+        for line in text.split("\n"):
+            mail = calls.mail_of(line)
+            if mail.number > self.letters.handled:  # else it was read before
+                self._handle(mail)
+                self.letters.hint(mail.number)
+                self.nudge()
 
     def subscribed(self) -> None:
         """The subscription has begun, or begun again."""
@@ -95,6 +92,7 @@ class Feed(FeedAnswers):
             or self._reads
             or self._drops
             or self._looks
+            or self.names.has_changes
             or self._must_reconcile
             or self.letters.must_read
             or self.hunger.wants(self._desk.has_room)
@@ -118,6 +116,11 @@ class Feed(FeedAnswers):
         if not wants:
             return None
         return calls.take(self.name, self._clock.now_ms(), self._floor, wants), partial(self._took, wants, slots)
+
+    def away_ms(self, now_ms: int) -> int:
+        """Return for how long the store was away lately: jobs that wait get this time in addition."""
+        away_ms = self.outages.between(now_ms - self.waiting_ms, now_ms)
+        return min(away_ms, ms(self._settings.store_patience_s))
 
     def store_restarted(self) -> None:
         """The store has lost data, or may have: everything that is here is asked for again."""
@@ -147,6 +150,9 @@ class Feed(FeedAnswers):
 
     def _compose(self) -> None:
         now_ms = self._clock.now_ms()
+        if self.names.has_changes:
+            rows = self.names.take_changes(self.batch_max)
+            self.call(calls.nodes(self.name, now_ms, rows), partial(self.names.answered, rows))
         if self._claims:
             claims = _first(self._claims, self.batch_max)
             self.call(calls.claim(self.name, now_ms, [(i, a) for i, a, _ in claims]), partial(self._claimed, claims))
@@ -157,8 +163,8 @@ class Feed(FeedAnswers):
             returns = _first(self._returns, self.batch_max)
             self.call(calls.requeue(self.name, now_ms, self.waiting_ms, returns), self._returned)
         if self._cancels:
-            rows = [(job_id, *self._cancels.pop(job_id)) for job_id in list(self._cancels)[: self.batch_max]]
-            self.call(calls.cancel(self.name, now_ms, rows), partial(self._cancelled, rows))
+            cancels = [(job_id, *self._cancels.pop(job_id)) for job_id in list(self._cancels)[: self.batch_max]]
+            self.call(calls.cancel(self.name, now_ms, cancels), partial(self._cancelled, cancels))
         if self._drops:
             drops = _first(self._drops, self.batch_max)
             self.call(calls.drop_audio([self._key(name) for name in drops]), ignore_answer)
@@ -194,13 +200,14 @@ class Feed(FeedAnswers):
                     asked.attempts_max,
                     size,
                     asked.content,
+                    asked.prefer,
                     asked.meta,
                 )
             )
             sent.append((asked, slot))
         if not rows:
             return
-        call = calls.submit(self.name, now_ms, self._floor, self.waiting_ms, *self._bounds, rows)
+        call = calls.submit(self.name, now_ms, self._floor, self.waiting_ms, self.totals.left_for(self.partition), rows)
         self.call(call, partial(self._submitted, sent))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import Clock
@@ -13,7 +14,9 @@ from voxpool.scheduler.shared.asked import Asked
 from voxpool.scheduler.shared.calls import Mail, Return, Said, Taken, audio_name_of, record_of, taken_of
 from voxpool.scheduler.shared.hunger import Hunger
 from voxpool.scheduler.shared.letters import Letters
+from voxpool.scheduler.shared.names import Names
 from voxpool.scheduler.shared.seams import Desk
+from voxpool.scheduler.shared.totals import Totals
 
 AUDIO_PAUSE_MS = 1000
 """The pause of a job without audio: its client's scheduler is asking again, as data were lost. Then it has failed."""
@@ -34,8 +37,7 @@ class FeedAnswers(ScriptQueue):
         observer: Observer,
         lease_ms: int,
         waiting_ms: int,
-        jobs_max: int,
-        bytes_max: int,
+        totals: Totals,
     ) -> None:
         super().__init__(runner, clock, lease_ms, observer, Outages(settings), self._store_is_back)
         self.partition = partition
@@ -51,7 +53,10 @@ class FeedAnswers(ScriptQueue):
         self.hunger = Hunger()
         self._desk = desk
         self._settings = settings
-        self._bounds = (jobs_max, bytes_max)
+        self.totals = totals
+        """The bounds; all feeds of a scheduler share them."""
+        self.names = Names()
+        """The nodes here whose names are at home in this partition."""
         self._floor = 0
         self._must_reconcile = False
         self._submits: dict[str, Asked] = {}
@@ -71,6 +76,11 @@ class FeedAnswers(ScriptQueue):
         self._returns.append(Return(job_id, attempt, counted, pause_ms, reason))
         self.nudge()
 
+    def look_up(self, job_id: str, then: Callable[[str], None]) -> None:
+        """Pass the record of a job to `then`, or "" when it is unknown; it is read after all that was asked before."""
+        self._looks.append((job_id, then))
+        self.nudge()
+
     def drop_audio(self, name: str) -> None:
         """Remove an audio with the next flush."""
         if name:
@@ -80,6 +90,7 @@ class FeedAnswers(ScriptQueue):
         """What the store knows of this scheduler is in doubt."""
         self.must_beat = self._must_reconcile = True
         self.hunger.forget()
+        self.names.ask_again()
         for asked in self._desk.asked(self.partition):
             asked.is_kept = False
             self._submits.setdefault(asked.job_id, asked)
@@ -128,7 +139,7 @@ class FeedAnswers(ScriptQueue):
                 record = record_of(rest)
                 if record.ended:
                     self.drop_audio(asked.audio_name)
-                    self._desk.ended(job_id, record.state, record.outcome)
+                    self._end(asked, record.state, record.by, record.outcome)
                     continue
                 if audio_name_of(record.meta) != asked.audio_name and record.state in "wb":
                     self.drop_audio(audio_name_of(record.meta))
@@ -180,8 +191,9 @@ class FeedAnswers(ScriptQueue):
                 self._must_reconcile = True  # what was believed here is not so
                 continue
             self.drop_audio(audio)
-            if self.name in client.split(","):
-                self._desk.ended(job_id, state, outcome)
+            asked = self._desk.find_asked(job_id)
+            if asked is not None and self.name in client.split(","):
+                self._end(asked, state, self.name, outcome)
 
     def _returned(self, answer: list[str]) -> None:
         if Said.LATE in answer:
@@ -230,11 +242,29 @@ class FeedAnswers(ScriptQueue):
         _HANDLERS[mail.kind](self, mail.rest)
 
     def _end_came(self, rest: str) -> None:
-        job_id, state, outcome = rest.split("|", 2)
+        job_id, state, by, outcome = rest.split("|", 3)
         asked = self._desk.find_asked(job_id)
         if asked is not None:
             self.drop_audio(asked.audio_name)
-            self._desk.ended(job_id, state, outcome)
+            self._end(asked, state, by, outcome)
+
+    def _end(self, asked: Asked, state: str, by: str, outcome: str) -> None:
+        asked.by = by
+        self._desk.ended(asked.job_id, state, outcome)
+
+    def _read_came(self, job_id: str) -> None:
+        self.look_up(job_id, partial(self._found, job_id))
+
+    def _found(self, job_id: str, text: str) -> None:
+        asked = self._desk.find_asked(job_id)
+        record = record_of(text) if text else None
+        if asked is None:
+            return
+        if record is not None and record.ended:
+            self.drop_audio(asked.audio_name)
+            self._end(asked, record.state, record.by, record.outcome)
+        else:  # it is forgotten, or has begun anew
+            self._submits.setdefault(job_id, asked)
 
     def _stop_came(self, rest: str) -> None:
         job_id, attempt = rest.split("|")
@@ -256,6 +286,9 @@ class FeedAnswers(ScriptQueue):
 
 _HANDLERS: dict[str, Callable[[FeedAnswers, str], None]] = {
     "end": FeedAnswers._end_came,
+    "read": FeedAnswers._read_came,
+    "replaced": lambda feed, rest: feed.names.replaced(rest),
+    "probe": lambda feed, rest: feed.names.probed(rest),
     "stop": FeedAnswers._stop_came,
     "moved": FeedAnswers._moved_came,
     "born": FeedAnswers._born_came,

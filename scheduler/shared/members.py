@@ -67,7 +67,7 @@ class Members:
         if now_ms >= self._tidy_at_ms:
             self._tidy_at_ms = now_ms + TIDY_MS
             feed.ask_postponed()
-            feed.call(calls.due(now_ms, feed.waiting_ms, SLICE), partial(self._tidied, SLICE))
+            feed.call(calls.due(now_ms - feed.away_ms(now_ms), feed.waiting_ms, SLICE), partial(self._tidied, SLICE))
             before_ms = now_ms - self._retention_ms
             feed.call(calls.sweep(before_ms, self._ended_max, SLICE), partial(self._tidied, SLICE))
 
@@ -75,7 +75,8 @@ class Members:
         if answer[0] != Said.OK:
             self._feed.ask_again()
             self._feed.must_beat = False
-        if any(int(count) for count in answer[2::2]):
+        self._feed.totals.note(self._feed.partition, int(answer[1]), int(answer[2]))
+        if any(int(count) for count in answer[4::2]):
             self._feed.must_beat = True  # there may be more
 
     def _tidied(self, limit: int, answer: Answer) -> None:

@@ -105,7 +105,7 @@ class MemoryStore:
     def take_hints(self) -> list[tuple[str, str]]:
         """Return the hints since the last call: (channel, message)."""
         lines: str | None = self._model.take_hints()
-        return [] if lines is None else [(c, m) for c, _, m in (line.partition("\t") for line in lines.split("\n"))]
+        return [] if lines is None else [(c, m) for c, _, m in (line.partition("\t") for line in lines.split("\x1e"))]
 
     def count_commands(self, on: bool) -> None:
         """Begin to count the Redis commands that scripts issue, from 0; or stop: the default, it takes time."""

@@ -295,10 +295,10 @@ function model.keep_hints(on)
   hints = on and {} or nil
 end
 
--- What scripts have published since the last call, as lines: channel, tab, message; nil when there is nothing.
+-- What scripts have published since the last call, with the character 30 between: channel, tab, message. nil: nothing.
 function model.take_hints()
   if not hints or #hints == 0 then return nil end
-  local lines = table.concat(hints, '\n')
+  local lines = table.concat(hints, '\30')
   hints = {}
   return lines
 end

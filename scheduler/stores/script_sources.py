@@ -59,6 +59,8 @@ JOBS = Layout(
         "ended": LIST,
         "schedulers": SORTED_SET,
         "counts": HASH,
+        "nodes": HASH,
+        "enrolled": SORTED_SET,
         "hints": NOTHING,  # the prefix of channels
     },
 )

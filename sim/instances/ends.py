@@ -6,7 +6,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from voxpool.scheduler.shared.desk import Node
+from voxpool.sim.instances.desk import NAME_TAKEN
+from voxpool.sim.instances.desk_parts import Node
 from voxpool.sim.instances.scheduler import Scheduler
 
 Message = tuple[str, ...]
@@ -25,6 +26,13 @@ class Link:
     def cancel(self, job_id: str, attempt: int) -> None:
         """Cancel an attempt."""
         self.messages.append(("cancel", job_id, str(attempt)))
+
+    def close(self, reason: str) -> None:
+        """Close the connection."""
+        self.messages.append(("close", reason, "0"))
+
+    def probe(self) -> None:
+        """Do nothing: a connection that has ended is noticed in any case."""
 
     def accepted(self, request_id: str) -> None:
         """Accept a job."""
@@ -49,8 +57,11 @@ class Seen:
 class WorldNode:
     """A worker: it connects to some scheduler, with what it runs."""
 
-    def __init__(self, node_id: str, pairs: Sequence[str], slots: int) -> None:
+    def __init__(self, node_id: str, pairs: Sequence[str], slots: int, process: str = "1") -> None:
         self.node_id = node_id
+        self.process = process
+        self.was_refused = False
+        """Whether its name was another process's: it tries again and again."""
         self.pairs = list(pairs)
         self.slots = slots
         self.running: dict[str, int] = {}
@@ -62,12 +73,16 @@ class WorldNode:
         """Connect and register."""
         self.link = Link()
         self.scheduler = scheduler
-        self.known = Node(self.node_id, self.pairs, self.slots, self.link)
+        self.was_refused = False
+        self.known = Node(self.node_id, self.pairs, self.slots, self.link, self.process)
         scheduler.desk.node_came(self.known, list(self.running.items()), partition_of)
 
     def receive(self, seen: Seen) -> None:
         """Take the next message."""
         kind, job_id, attempt, *rest = self.link.messages.popleft()
+        if kind == "close":
+            self.scheduler, self.was_refused = None, job_id == NAME_TAKEN
+            return
         if kind == "cancel":
             if self.running.get(job_id) == int(attempt):
                 del self.running[job_id]

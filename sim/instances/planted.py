@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from voxpool.scheduler.shared.calls import Record, Taken, audio_of
-from voxpool.scheduler.shared.desk import SharedDesk
 from voxpool.scheduler.shared.letters import Letters
+from voxpool.scheduler.shared.names import Names
 from voxpool.scheduler.stores.script_sources import JOBS, assemble, read_texts
+from voxpool.sim.instances.desk import SharedDesk
+from voxpool.sim.instances.desk_parts import Node
 from voxpool.sim.instances.scheduler import SteppedFeed
 from voxpool.sim.instances.world import Parts
 
@@ -54,6 +56,24 @@ class _AcknowledgesGaps(SteppedFeed):
         self.letters = _LettersWithoutGap()
 
 
+class _ForgetsNamesThatLeft(Names):
+    def _drop(self, node_id: str) -> Any:
+        found = super()._drop(node_id)
+        self._left.clear()
+        return found
+
+
+class _RemembersNoNames(SteppedFeed):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.names = _ForgetsNamesThatLeft()
+
+
+class _KeepsTheNameOfAClosedConnection(SharedDesk):
+    def _names_of(self, node: Node) -> Names:
+        return Names() if node.is_gone else super()._names_of(node)
+
+
 class _EndsBeforeAccepted(SharedDesk):
     def ended(self, job_id: str, state: str, outcome: str) -> None:
         wish = self._forget(job_id)
@@ -89,6 +109,11 @@ def planted_bugs() -> dict[str, Planted]:
         "a job without audio is sent": Planted(Parts(_SendsEmptyAudio), loses_writes=True),
         "hints after a gap acknowledge it": Planted(Parts(_AcknowledgesGaps)),
         "a result before its claim is lost": Planted(Parts(desk=_LosesEarlyResults)),
+        "lost writes bring back the name of a node that has left": Planted(Parts(_RemembersNoNames), loses_writes=True),
+        "a closed connection keeps its name": Planted(Parts(desk=_KeepsTheNameOfAClosedConnection)),
+        "an older connection takes its name back": Planted(
+            script_bug("nodes", "(again == '1' or its_process ~= process)", "its_process ~= process")
+        ),
         "an invitation is not passed on": Planted(script_bug("take", "if left[pair] then", "if false then")),
         "mail is written for those who are gone": Planted(
             script_bug("_batch", "if not lease_of(batch, scheduler) then return end", "")

@@ -9,9 +9,11 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared.desk import SharedDesk
+from voxpool.scheduler.shared.calls import Bounds
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.members import Members
+from voxpool.scheduler.shared.totals import Totals
+from voxpool.sim.instances.desk import SharedDesk
 from voxpool.sim.instances.store import Flush, PartitionStore
 
 LEASE_MS = 3_000
@@ -131,8 +133,10 @@ class Scheduler:
         desk_class: type[SharedDesk] = SharedDesk,
     ) -> None:
         self.name = name
+        self.clock = clock
         self.desk = desk_class(name)
         self.partitions: list[Partition] = []
+        totals = Totals(Bounds(JOBS_MAX, BYTES_MAX, JOBS_MAX))
         for number, store in enumerate(stores):
             feed = feed_class(
                 number,
@@ -144,8 +148,7 @@ class Scheduler:
                 observer=Observer(),
                 lease_ms=LEASE_MS,
                 waiting_ms=waiting_ms,
-                jobs_max=JOBS_MAX,
-                bytes_max=BYTES_MAX,
+                totals=totals,
             )
             self.desk.feeds.append(feed)
             self.partitions.append(Partition(feed, Members(feed, clock, RETENTION_MS, ENDED_MAX), store))

@@ -7,9 +7,10 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from voxpool.scheduler.shared.desk import Node, SharedDesk
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.stores.script_sources import ScriptSource
+from voxpool.sim.instances.desk import SharedDesk
+from voxpool.sim.instances.desk_parts import Node
 from voxpool.sim.instances.ends import Seen, WorldClient, WorldNode, audio_of
 from voxpool.sim.instances.scheduler import LEASE_MS, Partition, Scheduler, SkewedClock, SteppedFeed
 from voxpool.sim.instances.store import PartitionStore
@@ -17,6 +18,8 @@ from voxpool.sim.instances.store import PartitionStore
 FROZEN_STEPS = 60
 """How long a process stands still, in steps of the others."""
 
+PREFER_SHARE = 0.2
+"""Of the submits: they name a scheduler that should run the job; it may have died."""
 Step = tuple[Callable[[], None], str]
 
 
@@ -45,6 +48,10 @@ class Shape(NamedTuple):
     skew_ms: int = 0
     lost_share: float = 0.03
     """Of the answers to flushes."""
+    has_twin: bool = False
+    """Whether two processes connect under the name of the first node."""
+    expiring_share: float = 0.0
+    """Of the requests; those no longer want their result after some seconds."""
     stall_share: float = 0.002
     """Of the steps at which so much time passes that everybody's lease ends."""
 
@@ -60,6 +67,7 @@ class World:
         self.stores = [PartitionStore(number, parts.sources) for number in range(shape.partitions)]
         self.schedulers: list[Scheduler] = []
         self.requests: dict[str, str] = {}
+        self.expires: dict[str, int] = {}
         self.losses = self.deaths = 0
         self._parts = parts
         self._births = 0
@@ -79,6 +87,9 @@ class World:
         for pair in shape.pairs:
             if not any(pair in node.pairs for node in self.nodes):
                 self.nodes.append(WorldNode(f"m-{len(self.nodes)}", [pair], 1))
+        if shape.has_twin:
+            first = self.nodes[0]
+            self.nodes.append(WorldNode(first.node_id, first.pairs, first.slots, "2"))
         self.clients = [WorldClient() for _ in range(shape.clients)]
         for _ in range(shape.schedulers):
             self.bear()
@@ -92,13 +103,16 @@ class World:
         for scheduler in self.schedulers:
             if scheduler is self._frozen and not quiet:
                 continue
+            if self.expires and chance.random() < 0.05:
+                found.append((lambda s=scheduler: s.desk.expire(s.clock.now_ms()), "expire"))  # type: ignore[misc]
             for partition in scheduler.partitions:
                 self._flush_steps(scheduler, partition, quiet, found)
         for scheduler, known in self._closing:
             found.append((lambda s=scheduler, k=known: self._notice(s, k), "notice"))  # type: ignore[misc]
         for node in self.nodes:
             if node.scheduler is None:
-                found += [(lambda n=node: self._join(n), "join")] if self.schedulers else []  # type: ignore[misc]
+                name = "knock" if node.was_refused else "join"
+                found += [(lambda n=node: self._join(n), name)] if self.schedulers else []  # type: ignore[misc]
                 continue
             if node.scheduler is self._frozen and not quiet:
                 continue
@@ -157,8 +171,12 @@ class World:
                 found.append((lambda: self._lose_writes(store), "lose_writes"))
         if self.schedulers and chance.random() < 0.01:
             told = [one for one in self.schedulers if any(store.hints.get(one.name) for store in self.stores)]
-            scheduler = chance.choice(told or self.schedulers)  # what it was told is lost with it
-            found.append((lambda: self.kill(scheduler), "kill"))
+            dying = chance.choice(told or self.schedulers)  # what it was told is lost with it
+            found.append((lambda: self.kill(dying), "kill"))
+        busy = [one for one in self.schedulers if one.desk.running] if chance.random() < 0.02 else []
+        if busy:
+            slow = chance.choice(busy)
+            found.append((lambda: slow.desk.time_out(chance.choice(slow.desk.running)), "time_out"))
         if len(self.schedulers) < self.shape.schedulers and chance.random() < 0.1:
             found.append((self.bear, "bear"))
 
@@ -245,11 +263,17 @@ class World:
     def _submit(self, client: WorldClient) -> None:
         request_id, pair = f"r{len(self.requests) + 1}", self.chance.choice(self.shape.pairs)
         client.open[request_id] = self.requests[request_id] = pair
+        if self.shape.expiring_share and self.chance.random() < self.shape.expiring_share:
+            self.expires[request_id] = self.now_ms + self.chance.randint(1, 5_000)
         self._send(client, request_id, pair)
 
     def _send(self, client: WorldClient, request_id: str, pair: str) -> None:
         assert client.scheduler is not None
-        client.scheduler.desk.submit(self._partition_of(pair), request_id, pair, audio_of(request_id), client.link)
+        expires, prefer = self.expires.get(request_id, 0), ""
+        if self.chance.random() < PREFER_SHARE:
+            prefer = f"s{self.chance.randint(1, self._births)}"
+        partition, audio = self._partition_of(pair), audio_of(request_id)
+        client.scheduler.desk.submit(partition, request_id, pair, audio, client.link, expires, prefer)
 
     def _cancel(self, client: WorldClient) -> None:
         assert client.scheduler is not None

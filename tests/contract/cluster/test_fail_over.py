@@ -16,11 +16,11 @@ from tests.contract.jobs.schedulers import Client, Worker, audio, scheduler, sub
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Said, Submit
-from voxpool.scheduler.shared.desk import SharedDesk
+from voxpool.scheduler.shared.calls import Bounds, Said, Submit
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 from voxpool.scheduler.stores.cluster.locating import slot_of
 from voxpool.scheduler.stores.script_sources import JOBS
+from voxpool.sim.instances.desk import SharedDesk
 
 PARTITIONS = 6
 """Two on each primary."""
@@ -192,8 +192,8 @@ async def test_too_few_acknowledgements_are_a_flush_that_is_not_done(cluster: Cl
     """Also when it is repeated on a new connection, and then only finds what it has written before."""
     (replica,) = cluster.replicas(cluster.primary(slot(0)))
     stores = JobStores(cluster.url, 1, acks=1)
-    job = Submit("0.r", "p0:en", False, 0, 3, 10, "c", "m")
-    entry = calls.submit("a", 1, 0, 8_000, 1000, 10**9, [job])
+    job = Submit("0.r", "p0:en", False, 0, 3, 10, "c", "", "m")
+    entry = calls.submit("a", 1, 0, 8_000, Bounds(1000, 10**9, 1000), [job])
     await stores.partitions[0].run([calls.beat("a", 1, LEASE_MS, 8_000, 100, True)])
     replica.server.freeze()
     for _ in range(2):

@@ -15,7 +15,7 @@ from tests.contract.sides import Side
 from tests.contract.steps import Steps
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Return, Submit
+from voxpool.scheduler.shared.calls import Bounds, NameCall, Return, Submit
 
 # Names that are prefixes of others, and pairs that sort unexpectedly.
 SCHEDULERS = ("s", "s-1", "s1", "S")
@@ -29,6 +29,7 @@ KINDS = {
     "requeue": 14,
     "cancel": 7,
     "claim": 8,
+    "nodes": 10,
     "mail": 20,
     "beat": 14,
     "due": 8,
@@ -61,15 +62,19 @@ class Driver(Steps):
                 job_id = chance.choice(known)
                 job = self.partition.jobs[job_id]
                 content = job.content if chance.random() < 0.9 else "other"
-                jobs.append(Submit(job_id, job.pair, chance.random() < 0.5, job.expires, 3, job.bytes, content, "m2"))
+                jobs.append(
+                    Submit(job_id, job.pair, chance.random() < 0.5, job.expires, 3, job.bytes, content, "", "m2")
+                )
                 continue
             self._serial += 1
             expires = chance.choice((0, 0, self._now_ms + chance.randrange(1, 12_000)))
             attempts_max, size = chance.choice((1, 2, 3)), chance.choice((0, 10, 300))
             pair, room = chance.choice(PAIRS), chance.random() < 0.5
-            jobs.append(Submit(f"0.{self._serial}", pair, room, expires, attempts_max, size, f"{size}", "m"))
-        jobs_max, bytes_max = chance.choice((6, 12, 1000)), chance.choice((900, 3_000, 10**9))
-        self._call(calls.submit(self._who(), self._time(), self._floor(), WAITING_MS, jobs_max, bytes_max, jobs))
+            jobs.append(
+                Submit(f"0.{self._serial}", pair, room, expires, attempts_max, size, f"{size}", self._prefer(), "m")
+            )
+        bounds = Bounds(chance.choice((6, 12, 1000)), chance.choice((900, 3_000, 10**9)), chance.choice((2, 1000)))
+        self._call(calls.submit(self._who(), self._time(), self._floor(), WAITING_MS, bounds, jobs))
 
     def _take(self) -> None:
         chance = self._chance
@@ -82,7 +87,8 @@ class Driver(Steps):
 
     def _finish(self) -> None:
         ends = [
-            (*attempt, self._chance.choice("ccf"), self._chance.choice(("o|ut", ""))) for attempt in self._attempts()
+            (*attempt, self._chance.choice("ccf"), self._chance.choice(("o|ut", "", "long" * 300)))
+            for attempt in self._attempts()
         ]
         self._call(calls.finish(self._holder, self._time(), ends))
 
@@ -102,6 +108,19 @@ class Driver(Steps):
 
     def _claim(self) -> None:
         self._call(calls.claim(self._who(), self._time(), self._attempts()))
+
+    def _nodes(self) -> None:
+        """Nodes come, come again, are repeated after a loss, or leave."""
+        chance, who = self._chance, self._who()
+        rows = []
+        for node in chance.sample(("n", "n-1", "n1", "N"), chance.choice((1, 1, 2))):
+            entry = self.partition.nodes.get(node)
+            if entry is not None and entry[0] == who and chance.random() < 0.5:  # it leaves, or an older connection has
+                rows.append(NameCall(node, int(entry[1]) + chance.choice((0, 0, 1, -1)), "", again=False))
+                continue
+            self._serial += 1
+            rows.append(NameCall(node, self._serial, chance.choice(("p", "q")), chance.random() < 0.3))
+        self._call(calls.nodes(who, self._time(), rows))
 
     def _mail(self) -> None:
         chance, who = self._chance, self._who()
@@ -146,7 +165,7 @@ class Driver(Steps):
             self._call(calls.finish(last, self._now_ms, ends))
             self._call(calls.mail(last, "9" * 16, 500))
             self._call(calls.sweep(self._now_ms - RETENTION_MS, 1000, 500))
-            if len(answer) == 1 and not self.partition.jobs and not self.partition.ended:
+            if len(answer) == 3 and not self.partition.jobs and not self.partition.ended:
                 break
         for side in self._sides:
             assert set(side.dump()) <= {"schedulers", "counts"}, side.dump()
@@ -160,6 +179,9 @@ class Driver(Steps):
 
     def _who(self) -> str:
         return self._chance.choice(SCHEDULERS)
+
+    def _prefer(self) -> str:
+        return self._chance.choice(("", "", *SCHEDULERS))
 
     def _floor(self) -> int:
         return self._chance.choice((0, 0, 3))

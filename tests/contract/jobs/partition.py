@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.contract.jobs.job import FINAL, RESTS, RUNS, WAITS, Job
+from tests.contract.jobs.job import FINAL, OUTCOME_MAX, RESTS, RUNS, WAITS, Job
+from tests.contract.jobs.members import beat, nodes
 from voxpool.scheduler.core.scripts import ScriptCall
 
 
@@ -24,6 +25,10 @@ class Partition:
     leases: dict[str, int] = field(default_factory=dict)
     invited: set[tuple[str, str]] = field(default_factory=set)
     """(pair, scheduler): invited, and has not asked for the pair since."""
+    preferred: dict[str, set[str]] = field(default_factory=dict)
+    """Pair -> schedulers that jobs which begin to wait in this call prefer."""
+    nodes: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Node -> scheduler, number of the connection, process."""
     counts: Counter[str] = field(default_factory=Counter)
     is_counted: bool = False
     ends: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -31,6 +36,7 @@ class Partition:
 
     def answer(self, call: ScriptCall) -> list[str]:
         """Apply `call` and return what it must answer."""
+        self.preferred.clear()
         answer: list[str] = _SCRIPTS[call.name](self, call.args)
         return answer
 
@@ -49,64 +55,70 @@ class Partition:
 
     # ---- steps that several scripts share
 
-    def _count(self, name: str, by: int) -> int:
+    def count(self, name: str, by: int) -> int:
         self.counts[name] += by
         self.is_counted = True
         return self.counts[name]
 
-    def _tell(self, scheduler: str, text: str) -> None:
+    def tell(self, scheduler: str, text: str) -> None:
         if scheduler in self.leases:
-            self.mail.setdefault(scheduler, {})[self._count("mail", 1)] = text
+            self.mail.setdefault(scheduler, {})[self.count("mail", 1)] = text
 
-    def _be_member(self, scheduler: str) -> None:
+    def be_member(self, scheduler: str) -> None:
         if scheduler not in self.leases:
             self.leases[scheduler] = 0
-            self._tell(scheduler, "born|")
+            self.tell(scheduler, "born|")
 
     def _invite(self, pair: str, most: int, now: int) -> None:
-        for (wanted, scheduler), _ in sorted(self.hungry.items(), key=lambda item: item[1]):
+        preferred = self.preferred.get(pair, set())
+        by_age = sorted(self.hungry.items(), key=lambda item: item[1])
+        for (wanted, scheduler), _ in sorted(by_age, key=lambda item: item[0][1] not in preferred):
             if wanted == pair and most > 0:
                 del self.hungry[pair, scheduler]
-                self._tell(scheduler, f"come|{pair}")
+                self.tell(scheduler, f"come|{pair}")
                 self.invited.add((pair, scheduler))
                 most -= self.leases.get(scheduler, 0) > now
 
-    def _wait(self, job: Job, now: int, waiting: int) -> None:
-        job.state, job.by = WAITS, ""
-        job.due = min(job.expires or now + waiting, now + waiting)
+    def wait(self, job: Job, until: int) -> None:
+        job.state, job.by, job.until = WAITS, "", str(until)
+        job.due = min(job.expires or until, until)
+        if job.prefer:
+            self.preferred.setdefault(job.pair, set()).add(job.prefer)
 
     def _take(self, job: Job, scheduler: str, floor: int) -> None:
         job.state, job.by, job.due = RUNS, scheduler, 0
         job.attempt = max(job.attempt, floor) + 1
 
-    def _finish(self, job_id: str, state: str, outcome: str, now: int, told: str) -> None:
+    def finish(self, job_id: str, state: str, outcome: str, now: int, told: str) -> None:
         job = self.jobs[job_id]
-        job.state, job.outcome, job.since, job.due = state, outcome, now, 0
+        job.state, job.outcome, job.since, job.due, job.until, job.prefer = state, outcome, now, 0, "", ""
         self.ends[job_id, job.place] += 1
-        self._count("open", -1)
-        self._count("bytes", -job.bytes)
+        self.count("open", -1)
+        self.count("bytes", -job.bytes)
         self.ended.append((job_id, now))
         for client in job.client.split(","):
             if client != told:
-                self._tell(client, f"end|{job_id}|{state}|{outcome}")
+                text = f"end|{job_id}|{state}|{job.by}|{outcome}"
+                self.tell(client, f"read|{job_id}" if len(outcome) > OUTCOME_MAX else text)
 
     def _row(self, job_id: str) -> list[str]:
         job = self.jobs[job_id]
         numbers = (job.bytes, job.expires, job.lost, job.attempts_max)
         return [job_id, str(job.attempt), job.pair, job.client, *map(str, numbers), job.meta]
 
-    def _invite_for(self, waits: dict[str, int], now: int) -> None:
+    def invite_for(self, waits: dict[str, int], now: int) -> None:
         for pair, most in waits.items():
             self._invite(pair, most, now)
 
     # ---- the scripts
 
     def _submit(self, args: list[str]) -> list[str]:
-        scheduler, (now, floor, waiting, jobs_max, bytes_max) = args[0], map(int, args[1:6])
-        self._be_member(scheduler)
+        scheduler, (now, floor, waiting, jobs_max, bytes_max, waiting_max) = args[0], map(int, args[1:7])
+        self.be_member(scheduler)
         answer, waits = [], Counter[str]()
-        for at in range(6, len(args), 8):
-            job_id, pair, room, expires, attempts_max, size, content, meta = args[at : at + 8]
+        for at in range(7, len(args), 9):
+            job_id, pair, room, expires, attempts_max, size, content, prefer, meta = args[at : at + 9]
+            starts = room == "1" and not self.waiting(pair)
             job = self.jobs.get(job_id)
             anew = job is not None and (job.state == "g" or (job.state == "f" and job.attempt == job.first))
             if job is not None and not anew:
@@ -124,27 +136,30 @@ class Partition:
                 answer += ["FULL", "jobs_max"]
             elif self.counts["bytes"] + int(size) > bytes_max:
                 answer += ["FULL", "bytes_max"]
+            elif not starts and len(self.waiting(pair)) >= waiting_max:
+                answer += ["FULL", "waiting_max"]
             else:
                 attempt = job.attempt if job else 0
-                self._count("open", 1)
-                self._count("bytes", int(size))
-                is_next = not self.waiting(pair)
-                place = self._count("place", 1)
+                self.count("open", 1)
+                self.count("bytes", int(size))
+                is_wanted = self.leases.get(prefer, 0) > now and (pair, prefer) in self.hungry
+                place = self.count("place", 1)
                 numbers = (attempt, attempt, int(attempts_max), int(expires), int(size))
                 job = self.jobs[job_id] = Job(WAITS, pair, place, scheduler, *numbers, content, now, meta)
-                if room == "1" and is_next:
+                job.until, job.prefer = str(now + waiting), prefer
+                if starts and (prefer in ("", scheduler) or not is_wanted):
                     self._take(job, scheduler, floor)
                     answer += ["GRANT", str(job.attempt)]
                 else:
-                    self._wait(job, now, waiting)
+                    self.wait(job, now + waiting)
                     waits[pair] += 1
                     answer += ["WAIT", ""]
-        self._invite_for(waits, now)
+        self.invite_for(waits, now)
         return answer
 
     def _take_script(self, args: list[str]) -> list[str]:
         scheduler, now, floor = args[0], int(args[1]), int(args[2])
-        self._be_member(scheduler)
+        self.be_member(scheduler)
         rows: list[str] = []
         left: list[str] = []
         wishes = [(args[at], int(args[at + 1]), args[at + 2] == "1") for at in range(3, len(args), 3)]
@@ -156,12 +171,12 @@ class Partition:
             self.invited.discard((pair, scheduler))
             if hungry and len(found) < want:
                 if (pair, scheduler) not in self.hungry:
-                    self.hungry[pair, scheduler] = self._count("place", 1)
+                    self.hungry[pair, scheduler] = self.count("place", 1)
             else:
                 self.hungry.pop((pair, scheduler), None)
             if len(found) > want:
                 left.append(pair)
-        self._invite_for(dict.fromkeys(left, 1), now)
+        self.invite_for(dict.fromkeys(left, 1), now)
         return rows
 
     def _finish_script(self, args: list[str]) -> list[str]:
@@ -172,7 +187,7 @@ class Partition:
             if job is None or (job.by, job.attempt) != (scheduler, int(attempt)):
                 answer += ["LATE", ""]
             elif job.state == RUNS:
-                self._finish(job_id, state, outcome, now, scheduler)
+                self.finish(job_id, state, outcome, now, scheduler)
                 answer += ["OK", job.client]
             else:
                 answer += ["OK", job.client] if (job.state, job.outcome) == (state, outcome) else ["LATE", ""]
@@ -189,16 +204,16 @@ class Partition:
                 continue
             job.lost += int(counted)
             if counted == "1" and job.lost >= job.attempts_max:
-                self._finish(job_id, "f", f"attempts_max|{reason}", now, "")
+                self.finish(job_id, "f", f"attempts_max|{reason}", now, "")
                 answer.append("ENDED")
                 continue
             answer.append("OK")
             if pause != "0":
                 job.state, job.by, job.due = RESTS, "", min(job.expires or now + int(pause), now + int(pause))
             else:
-                self._wait(job, now, waiting)
+                self.wait(job, now + waiting if counted == "1" else int(job.until))
                 waits[job.pair] += 1
-        self._invite_for(waits, now)
+        self.invite_for(waits, now)
         return answer
 
     def _cancel(self, args: list[str]) -> list[str]:
@@ -212,14 +227,14 @@ class Partition:
                 answer += ["ENDED", job.text]
             else:
                 if job.state == RUNS and job.by != scheduler:
-                    self._tell(job.by, f"stop|{job_id}|{job.attempt}")
-                self._finish(job_id, state, outcome, now, scheduler)
+                    self.tell(job.by, f"stop|{job_id}|{job.attempt}")
+                self.finish(job_id, state, outcome, now, scheduler)
                 answer += ["OK", job.text]
         return answer
 
     def _claim(self, args: list[str]) -> list[str]:
         scheduler, answer = args[0], []
-        self._be_member(scheduler)
+        self.be_member(scheduler)
         for at in range(2, len(args), 2):
             job_id, attempt = args[at], args[at + 1]
             job = self.jobs.get(job_id)
@@ -227,7 +242,7 @@ class Partition:
                 answer += ["GONE", ""]
                 continue
             if job.by != scheduler:
-                self._tell(job.by, f"moved|{job_id}|{attempt}")
+                self.tell(job.by, f"moved|{job_id}|{attempt}")
                 job.by = scheduler
             answer += ["OK", job.text]
         return answer
@@ -244,46 +259,6 @@ class Partition:
                 answer.append(f"{number:016d}|{letters[number]}")
         return answer
 
-    def _beat(self, args: list[str]) -> list[str]:
-        scheduler, (now, lease, waiting, limit, judge) = args[0], map(int, args[1:6])
-        ended = self.leases.get(scheduler)
-        self.leases[scheduler] = now + lease
-        lapsed = sorted((end, name) for name, end in self.leases.items() if end <= now)[:4] if judge else []
-        dead = [name for _, name in lapsed if name != scheduler]
-        answer = ["NEW" if ended is None else "LAPSED" if ended <= now else "OK"]
-        held = {name: self.taken(name)[:limit] for name in dead}
-        gone = []
-        for name in dead:
-            letters = list(self.mail.get(name, {}))[:limit]
-            wishes = sorted(pair for pair, hungry in self.hungry if hungry == name)[:limit]
-            for number in letters:
-                del self.mail[name][number]
-            for pair in wishes:
-                del self.hungry[pair, name]
-            if len(held[name]) < limit and len(letters) < limit and len(wishes) < limit:
-                gone.append(name)
-                del self.leases[name]
-        if ended is None:
-            self._tell(scheduler, "born|")
-        waits: Counter[str] = Counter()
-        for name in dead:
-            for job_id in held[name]:
-                job = self.jobs[job_id]
-                job.lost += 1
-                if job.lost >= job.attempts_max:
-                    self._finish(job_id, "f", "attempts_max|scheduler_lost", now, "")
-                else:
-                    self._wait(job, now, waiting)
-                    waits[job.pair] += 1
-            if name in gone:
-                for _, other in sorted((end, other) for other, end in self.leases.items()):
-                    self._tell(other, "look|")
-                    self.invited |= {(job.pair, other) for job in self.jobs.values()}
-            answer += [name, str(len(held[name]))]
-        self.invited = {(pair, member) for pair, member in self.invited if member in self.leases}
-        self._invite_for(waits, now)
-        return answer
-
     def _due(self, args: list[str]) -> list[str]:
         now, waiting, limit = map(int, args)
         found = sorted((job.due, job_id) for job_id, job in self.jobs.items() if 0 < job.due <= now)[:limit]
@@ -291,13 +266,13 @@ class Partition:
         for _, job_id in found:
             job = self.jobs[job_id]
             if 0 < job.expires <= now:
-                self._finish(job_id, "f", "expired", now, "")
+                self.finish(job_id, "f", "expired", now, "")
             elif job.state == RESTS:
-                self._wait(job, now, waiting)
+                self.wait(job, now + waiting)
                 waits[job.pair] += 1
             else:
-                self._finish(job_id, "f", "waiting_timeout", now, "")
-        self._invite_for(waits, now)
+                self.finish(job_id, "f", "waiting_timeout", now, "")
+        self.invite_for(waits, now)
         return [str(len(found))]
 
     def _mine(self, args: list[str]) -> list[str]:
@@ -328,7 +303,8 @@ _SCRIPTS = {
     "cancel": Partition._cancel,
     "claim": Partition._claim,
     "mail": Partition._mail,
-    "beat": Partition._beat,
+    "beat": beat,
+    "nodes": nodes,
     "due": Partition._due,
     "mine": Partition._mine,
     "sweep": Partition._sweep,

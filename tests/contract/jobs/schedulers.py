@@ -10,10 +10,13 @@ from hashlib import sha256
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.core.seams import Observer
-from voxpool.scheduler.shared.desk import Node, SharedDesk
+from voxpool.scheduler.shared.calls import Bounds
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.members import Members
+from voxpool.scheduler.shared.totals import Totals
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
+from voxpool.sim.instances.desk import SharedDesk
+from voxpool.sim.instances.desk_parts import Node
 
 LEASE_MS = 900
 NO_TEXT = bytes(range(256))
@@ -40,6 +43,7 @@ class Worker:
 
     def __init__(self, scheduler: SharedDesk, silent: bool = False) -> None:
         self.got: list[str] = []
+        self.closed = ""
         self.silent = silent
         self._desk = scheduler
         partitions = range(len(scheduler.feeds))
@@ -55,6 +59,12 @@ class Worker:
     def cancel(self, job_id: str, attempt: int) -> None:
         pass
 
+    def close(self, reason: str) -> None:
+        self.closed = reason
+
+    def probe(self) -> None:
+        pass
+
 
 @asynccontextmanager
 async def scheduler(
@@ -68,10 +78,19 @@ async def scheduler(
     """Run a scheduler until the end of the block; then it is dead at once."""
     clock, desk = SystemClock(), desk_class(name)
     stores = JobStores(url, partitions, acks, answer_timeout_s=2.0)
-    bounds = {"lease_ms": lease_ms, "waiting_ms": 60_000, "jobs_max": 10_000, "bytes_max": 10**9}
+    totals = Totals(Bounds(10_000, 10**9, 10_000))
     roles: list[asyncio.Future[None]] = []
     for number, store in enumerate(stores.partitions):
-        feed = Feed(number, name, desk, runner=store, clock=clock, settings=Settings(), observer=Observer(), **bounds)
+        feed = Feed(
+            *(number, name, desk),
+            runner=store,
+            clock=clock,
+            settings=Settings(),
+            observer=Observer(),
+            lease_ms=lease_ms,
+            waiting_ms=60_000,
+            totals=totals,
+        )
         desk.feeds.append(feed)
         hints = stores.hints(number, name, feed.subscribed, feed.hinted)
         members = Members(feed, clock, 60_000, 1000)

@@ -26,6 +26,8 @@ def state_of(partition: Partition) -> Dump:
         "mail": [(member, zero) for member in sorted(mail)],
         "ended": [(f"{job_id}|{ended}", str(place)) for place, (job_id, ended) in enumerate(partition.ended)],
         "schedulers": [(name, str(end)) for end, name in leases],
+        "nodes": sorted((node, "|".join(entry)) for node, entry in partition.nodes.items()),
+        "enrolled": sorted((f"{entry[0]}|{node}", zero) for node, entry in partition.nodes.items()),
         "counts": [("all", counts)] if partition.is_counted else [],
     }
     whole["taken"].sort()

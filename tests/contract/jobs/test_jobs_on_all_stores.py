@@ -16,11 +16,12 @@ from tests.contract.jobs.driver import KINDS, Driver, random_steps
 from tests.contract.sides import MemorySide, ServerSide, Side
 from tests.contract.steps import START_MS
 from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Submit
+from voxpool.scheduler.shared.calls import Bounds, Submit
 from voxpool.scheduler.stores.script_sources import JOBS, load_sources
 
 EXAMPLES = int(os.environ.get("VOXPOOL_CONTRACT_EXAMPLES", "0"))
 BATCH = 16
+BOUNDS = Bounds(1000, 10**9, 1000)
 _STEP = st.tuples(
     st.sampled_from([kind for kind, often in KINDS.items() for _ in range(often)]), st.integers(0, 2**32 - 1)
 )
@@ -56,14 +57,27 @@ def test_a_long_run_matches_the_expected_behaviour() -> None:
         *("finish: OK", "finish: LATE", "requeue: OK", "requeue: ENDED", "requeue: LATE", "mine: data", "sweep: data"),
         *("cancel: OK", "cancel: ENDED", "cancel: GONE", "claim: OK", "claim: GONE", "find: data", "due: data"),
         *("beat: OK", "beat: NEW", "beat: LAPSED", "mail: ALL", "mail: MORE"),
-        *("mail: come", "mail: end", "mail: moved", "mail: stop", "mail: born", "mail: look"),
+        *(
+            "mail: come",
+            "mail: end",
+            "mail: read",
+            "mail: probe",
+            "mail: replaced",
+            "nodes: OK",
+            "nodes: TAKEN",
+            "mail: moved",
+            "mail: stop",
+            "mail: born",
+            "mail: look",
+        ),
     }
     assert expected - set(reached) == set()
 
 
 def test_every_file_is_a_script_or_included_by_one() -> None:
     assert set(load_sources(JOBS.folder)) == {
-        *("submit", "take", "finish", "requeue", "cancel", "claim", "mail", "beat", "due", "mine", "sweep", "find")
+        *("submit", "take", "finish", "requeue", "cancel", "claim", "mail", "beat", "due", "mine", "sweep", "find"),
+        "nodes",
     }
     assert all("@include" not in source.text for source in load_sources(JOBS.folder).values())
 
@@ -81,8 +95,8 @@ def test_a_declined_invitation_goes_to_the_next_that_is_hungry(job_sides: list[S
         for name in ("A", "B"):
             side.run([calls.beat(name, START_MS, 10_000, 8_000, 500, True)])
             side.run([calls.take(name, START_MS, 0, [("a:b", 1, True)])])
-        job = Submit("0.1", "a:b", False, 0, 3, 10, "c", "m")
-        side.run([calls.submit("C", START_MS, 0, 8_000, 1000, 10**9, [job])])
+        job = Submit("0.1", "a:b", False, 0, 3, 10, "c", "", "m")
+        side.run([calls.submit("C", START_MS, 0, 8_000, BOUNDS, [job])])
         assert (_invitations(side, "A"), _invitations(side, "B")) == (["a:b"], []), side.name
         side.run([calls.take("A", START_MS, 0, [("a:b", 0, False)])])
         assert _invitations(side, "B") == ["a:b"], side.name
@@ -110,8 +124,8 @@ def _commands_a_job(side: ServerSide, elsewhere: bool) -> float:
         side.run([calls.take(node, START_MS, 0, [("a:b", BATCH, True)])])
     before = _commands(side)
     for batch in range(4):
-        jobs = [Submit(f"0.{batch}-{n}", "a:b", not elsewhere, 0, 3, 10, "c", "m") for n in range(BATCH)]
-        side.run([calls.submit("A", START_MS, 0, 8_000, 1000, 10**9, jobs)])
+        jobs = [Submit(f"0.{batch}-{n}", "a:b", not elsewhere, 0, 3, 10, "c", "", "m") for n in range(BATCH)]
+        side.run([calls.submit("A", START_MS, 0, 8_000, BOUNDS, jobs)])
         taken = [job.job_id for job in jobs]
         if elsewhere:
             (answer,) = side.run([calls.take(node, START_MS, 0, [("a:b", BATCH + 1, True)])])

@@ -18,7 +18,7 @@ BUGS = {
         "_partition", "expires > 0 and math.min(expires, until_ms) or until_ms", "until_ms"
     ),
     "a job of its own overtakes those that wait": Bug(
-        "submit", "if room == '1' and is_next(pair) then", "if room == '1' then"
+        "submit", "room == '1' and count_waiting(pair) == 0", "room == '1'"
     ),
     "a known job is entered again": Bug("submit", "if j and not anew then", "if false then"),
     "a job that failed untried stays failed": Bug(
@@ -39,19 +39,49 @@ BUGS = {
         "submit", "count(batch, 'open', 0) >= jobs_max", "count(batch, 'open', 0) > jobs_max"
     ),
     "the bound of bytes is not checked": Bug("submit", "count(batch, 'bytes', 0) + size > bytes_max", "false"),
+    "the bound of waiting jobs is one too high": Bug(
+        "submit", "count_waiting(pair) >= waiting_max", "count_waiting(pair) > waiting_max"
+    ),
+    "the bound of waiting jobs refuses one that starts": Bug("submit", "not starts and count_waiting", "count_waiting"),
+    "a preferred scheduler is not asked": Bug("submit", "and not is_wanted_by(prefer, pair)", ""),
+    "a preferred scheduler is not invited first": Bug("_batch", "preferred[scheduler] and first or", ""),
+    "a preferred scheduler that is dead is waited for": Bug("submit", "and (lease_of(batch, other) or 0) > now", ""),
+    "a wait begins again without a counted attempt": Bug(
+        "requeue", "counted == '1' and now + waiting or tonumber(j.until_ms)", "now + waiting"
+    ),
+    "a long outcome is repeated in messages": Bug("_batch", "#outcome > OUTCOME_MAX", "false"),
+    "a name is taken from a living process": Bug("nodes", "(again == '1' or its_process ~= process)", "again == '1'"),
+    "an older connection takes its name back": Bug(
+        "nodes", "(again == '1' or its_process ~= process)", "its_process ~= process"
+    ),
+    "an older connection gives the name of a newer one back": Bug(
+        "nodes", "and tonumber(its_number) <= tonumber(number)", ""
+    ),
+    "the last scheduler of a node is not told": Bug(
+        "nodes", "tell(batch, holder, 'replaced', node .. '|' .. its_number)", ""
+    ),
+    "nobody asks whether a node still answers": Bug(
+        "nodes", "tell(batch, holder, 'probe', node .. '|' .. its_number)", ""
+    ),
+    "a node that has moved is at both schedulers": Bug("nodes", "leave(batch, ENROLLED, holder .. '|' .. node)", ""),
+    "the nodes of a dead scheduler stay": Bug("beat", "leave(batch, ENROLLED, entry)", ""),
+    "a dead scheduler takes nodes with it that have moved": Bug(
+        "beat", "if holder_of(entry) == of then", "if true then"
+    ),
+    "a dead scheduler is removed with nodes left": Bug("beat", " and #its.nodes < limit", ""),
     "a declined invitation stays hungry": Bug("take", "elseif was_hungry and not is_hungry then", "elseif false then"),
     "the floor of attempts is ignored": Bug("_batch", "math.max(j.attempt, floor) + 1", "j.attempt + 1"),
     "who takes jobs is no member": Bug(
         "_batch", "if call('ZADD', SCHEDULERS, 'NX', 0, batch.by) == 1 then", "if false then"
     ),
     "nobody is invited": Bug(
-        "_batch", "call('ZREM', HUNGRY, entry, scheduler .. '|' .. pair)", "if true then return end"
+        "_batch", "call('ZREM', HUNGRY, one[1], scheduler .. '|' .. pair)", "if true then return end"
     ),
     "an invitation to one that seems dead counts": Bug(
         "_batch", "(lease_of(batch, scheduler) or 0) > batch.now", "true"
     ),
     "mail is written for those who are gone": Bug("_batch", "if not lease_of(batch, scheduler) then return end", ""),
-    "a waiting job is never due": Bug("_batch", "enter(batch, DUE, id, due_at(j, batch.now + waiting_ms))", ""),
+    "a waiting job is never due": Bug("_batch", "enter(batch, DUE, id, due_at(j, until_ms))", ""),
     "the audio of a job that ended is still counted": Bug("_batch", "count(batch, 'bytes', -tonumber(j.bytes))", ""),
     "the place of a job that ended is not removed": Bug(
         "_batch", "return leave(batch, TAKEN, j.by .. '|' .. id)", "return"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.scheduler.shared.calls import Mail, record_of
-from voxpool.scheduler.shared.desk import Node
+from voxpool.scheduler.shared.calls import Bounds, Mail, record_of
 from voxpool.scheduler.shared.feed import Feed
+from voxpool.scheduler.shared.totals import Totals
+from voxpool.sim.instances.desk_parts import Node
 from voxpool.sim.instances.ends import Link
 from voxpool.sim.instances.planted import script_bug
 from voxpool.sim.instances.scheduler import LEASE_MS, Scheduler, SkewedClock, SteppedFeed
@@ -275,13 +276,13 @@ def test_only_a_new_job_is_refused_for_want_of_room(accepted: bool, monkeypatch:
         two.flush(two.a)
         two.store.lose_writes()
         feed.subscribed()
-    monkeypatch.setattr(feed, "_bounds", (0, 10**9))
+    monkeypatch.setattr(feed, "totals", Totals(Bounds(0, 10**9, 10)))
     if not accepted:
         two.submit()
     two.flush(two.a)
     two.flush(two.a)
     assert two.end == ("" if accepted else "r")
-    monkeypatch.setattr(feed, "_bounds", (10, 10**9))
+    monkeypatch.setattr(feed, "totals", Totals(Bounds(10, 10**9, 10)))
     two.now_ms += 1_000
     two.flush(two.a)
     two.flush(two.a)
@@ -308,7 +309,7 @@ def test_a_claim_of_a_later_attempt_ends_the_earlier_one_here() -> None:
     later, _ = two.node(two.a, name="m")
     later.holds["0.r"] = 5
     later.used = 1
-    two.a.desk.claimed("0.r", 5, later, record_of(f"t|{PAIR}|1|a|a|5|0|0|4|0|0||0|audio|"))
+    two.a.desk.claimed("0.r", 5, later, record_of(f"t|{PAIR}|1|a|a|5|0|0|4|0||0||0||audio|"))
     assert link.messages[-1] == ("cancel", "0.r", "1") and earlier.holds == {} and earlier.used == 0
     two.a.desk.node_answered(earlier, "0.r", 1, "c", "out")
     assert earlier.early == {} and two.a.desk.has("0.r", 5)

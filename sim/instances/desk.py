@@ -1,80 +1,23 @@
-"""The nodes of one scheduler and what its clients wait for, for jobs in Redis. Plain decisions; feeds do the rest.
+"""The nodes of one scheduler and what its clients wait for, as plain decisions: the explorer's Desk (shared/seams.py).
 
 A slot is reserved before a job is asked for. An attempt is sent once; a later one takes its place. The links are those
-of the doors; calls on a closed one do nothing.
+of the explored world, or of tests on a real store. Production's desk is scheduler/shared/dispatcher.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from voxpool.scheduler.shared.asked import Asked
 from voxpool.scheduler.shared.calls import Record, Taken, audio_name_of
 from voxpool.scheduler.shared.feed import Feed
+from voxpool.scheduler.shared.names import Names, home_of
+from voxpool.sim.instances.desk_parts import ClientLink, Held, Node, Wish
 
 REFUSED = "r"
 """The state of a job that the store has not taken."""
-
-
-class NodeLink(Protocol):
-    """The connection to a node."""
-
-    def assign(self, job_id: str, attempt: int, pair: str, audio: bytes) -> None:
-        """Send a job."""
-        ...
-
-    def cancel(self, job_id: str, attempt: int) -> None:
-        """Tell it to drop an attempt."""
-        ...
-
-
-class ClientLink(Protocol):
-    """The connection to a client."""
-
-    def accepted(self, request_id: str) -> None:
-        """Tell it that the store has the job."""
-        ...
-
-    def ended(self, request_id: str, state: str, outcome: str) -> None:
-        """Tell it how the job has ended; state r: it was refused."""
-        ...
-
-
-@dataclass(eq=False, slots=True)
-class Node:
-    """A connected node: its slots, and the attempts that it runs, or may run."""
-
-    node_id: str
-    pairs: Sequence[str]
-    slots: int
-    link: NodeLink
-    used: int = 0
-    """Reserved slots: those of `holds`, and those of questions on their way."""
-    holds: dict[str, int] = field(default_factory=dict)
-    early: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Results of attempts that it brought along, whose claims are on their way."""
-    is_gone: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class Held:
-    """An attempt that a node here runs for the store."""
-
-    attempt: int
-    node: Node
-    pair: str
-    audio_name: str
-
-
-@dataclass(eq=False, slots=True)
-class Wish:
-    """A client's wish for a job."""
-
-    asked: Asked
-    request_id: str
-    client: ClientLink
+NAME_TAKEN, REPLACED = "name_taken", "replaced"
+"""Why a node's connection is closed: of another process, and of its own at another scheduler."""
 
 
 class SharedDesk:
@@ -97,7 +40,14 @@ class SharedDesk:
     # ---- clients
 
     def submit(
-        self, partition: int, key: str, pair: str, audio: bytes, client: ClientLink, expires_ms: int = 0
+        self,
+        partition: int,
+        key: str,
+        pair: str,
+        audio: bytes,
+        client: ClientLink,
+        expires_ms: int = 0,
+        prefer: str = "",
     ) -> None:
         """A client asks for a job, perhaps again; `key` is its request id, which is the job's identity."""
         job_id = f"{partition}.{key}"
@@ -108,7 +58,9 @@ class SharedDesk:
                 client.accepted(key)
             return
         self._submits += 1
-        asked = Asked(job_id, pair, audio, f"{self.name}-{self._submits}", str(len(audio)), expires_ms)
+        asked = Asked(
+            job_id, pair, audio, f"{self.name}-{self._submits}", str(len(audio)), prefer, expires_ms=expires_ms
+        )
         self._wishes[job_id] = Wish(asked, key, client)
         self.feeds[partition].submit(asked)
 
@@ -132,6 +84,10 @@ class SharedDesk:
     def node_came(self, node: Node, running: Sequence[tuple[str, int]], partition_of: Sequence[int]) -> None:
         """A node registers with the attempts that it runs; `partition_of` = the partition of each of its pairs."""
         old = self.nodes.get(node.node_id)
+        if old is not None and old.process != node.process:
+            node.is_gone = True
+            node.link.close(NAME_TAKEN)
+            return
         if old is not None:
             for job_id, attempt in running:
                 held = self._held.get(job_id)
@@ -139,6 +95,7 @@ class SharedDesk:
                     del self._held[job_id], old.holds[job_id]  # it brings it along: the claim decides
             self.node_left(old)
         self.nodes[node.node_id] = node
+        self._names_of(node).join(node.node_id, node.process, NamedNode(self, node))
         for pair, partition in zip(node.pairs, partition_of, strict=True):
             self.feeds[partition].hunger.served(pair)
         for job_id, attempt in running:
@@ -156,6 +113,7 @@ class SharedDesk:
             self._room.get(pair, {}).pop(node, None)
         if self.nodes.get(node.node_id) is node:
             del self.nodes[node.node_id]
+            self._names_of(node).leave(node.node_id)
         for job_id in list(node.holds):
             held = self._held.get(job_id)
             if held is not None and held.node is node:
@@ -171,6 +129,25 @@ class SharedDesk:
         del self._held[job_id], node.holds[job_id]
         self.feeds[_partition_of(job_id)].finish(held.audio_name, job_id, attempt, state, outcome)
         self.free(node)
+
+    def time_out(self, job_id: str) -> None:
+        """The node of a job has taken too long: the job waits again, and the node drops it."""
+        held = self._held.pop(job_id)
+        self.feeds[_partition_of(job_id)].give_back(job_id, held.attempt, "timeout")
+        self._let_node_drop(held.node, job_id, held.attempt)
+
+    def expire(self, now_ms: int) -> None:
+        """End what nodes here run and no client wants any more."""
+        for job_id in [job_id for job_id, held in self._held.items() if 0 < held.expires_ms <= now_ms]:
+            self.feeds[_partition_of(job_id)].cancel(job_id, "f", "expired")
+
+    @property
+    def running(self) -> list[str]:
+        """Return what nodes here run."""
+        return list(self._held)
+
+    def _names_of(self, node: Node) -> Names:
+        return self.feeds[home_of(node.node_id, len(self.feeds))].names
 
     def _lose(self, job_id: str) -> None:
         held = self._held.pop(job_id)
@@ -228,7 +205,8 @@ class SharedDesk:
             self.free(slot)
             return
         self._drop(taken.job_id)  # it was taken from us, and came back under a later attempt
-        self._held[taken.job_id] = Held(taken.attempt, slot, taken.pair, audio_name_of(taken.meta))
+        audio_name = audio_name_of(taken.meta)
+        self._held[taken.job_id] = Held(taken.attempt, slot, taken.pair, audio_name, taken.expires_ms)
         slot.holds[taken.job_id] = taken.attempt
         if slot.is_gone:
             self._lose(taken.job_id)
@@ -298,6 +276,33 @@ class SharedDesk:
         wish = self._forget(job_id)
         if wish is not None:
             wish.client.ended(wish.request_id, state, outcome)
+
+
+class NamedNode:
+    """What becomes of a node by the fate of its name; implements NameHolder."""
+
+    def __init__(self, desk: SharedDesk, node: Node) -> None:
+        self._desk = desk
+        self._node = node
+
+    def named(self) -> None:
+        """It was served before: a name is seldom taken."""
+
+    def refused(self) -> None:
+        """Another process has the name."""
+        self._close(NAME_TAKEN)
+
+    def replaced(self) -> None:
+        """It has come to another scheduler, which claims what it runs."""
+        self._close(REPLACED)
+
+    def probe(self) -> None:
+        """Another process wants the name."""
+        self._node.link.probe()
+
+    def _close(self, reason: str) -> None:
+        self._node.link.close(reason)
+        self._desk.node_left(self._node)
 
 
 def _partition_of(job_id: str) -> int:

@@ -1,0 +1,80 @@
+"""The schedulers and nodes of an expected partition: what beat and nodes must answer, and the state that follows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.contract.jobs.partition import Partition
+
+
+def beat(partition: Partition, args: list[str]) -> list[str]:
+    """The lease of the caller, and what dead schedulers had."""
+    scheduler, (now, lease, waiting, limit, judge) = args[0], map(int, args[1:6])
+    ended = partition.leases.get(scheduler)
+    partition.leases[scheduler] = now + lease
+    lapsed = sorted((end, name) for name, end in partition.leases.items() if end <= now)[:4] if judge else []
+    dead = [name for _, name in lapsed if name != scheduler]
+    answer = ["NEW" if ended is None else "LAPSED" if ended <= now else "OK", "", ""]
+    held = {name: partition.taken(name)[:limit] for name in dead}
+    gone = []
+    for name in dead:
+        letters = list(partition.mail.get(name, {}))[:limit]
+        wishes = sorted(pair for pair, hungry in partition.hungry if hungry == name)[:limit]
+        enrolled = sorted(node for node, (holder, *_) in partition.nodes.items() if holder == name)[:limit]
+        for node in enrolled:
+            del partition.nodes[node]
+        for number in letters:
+            del partition.mail[name][number]
+        for pair in wishes:
+            del partition.hungry[pair, name]
+        if len(held[name]) < limit and len(letters) < limit and len(wishes) < limit and len(enrolled) < limit:
+            gone.append(name)
+            del partition.leases[name]
+    if ended is None:
+        partition.tell(scheduler, "born|")
+    waits: Counter[str] = Counter()
+    for name in dead:
+        for job_id in held[name]:
+            job = partition.jobs[job_id]
+            job.lost += 1
+            if job.lost >= job.attempts_max:
+                partition.finish(job_id, "f", "attempts_max|scheduler_lost", now, "")
+            else:
+                partition.wait(job, now + waiting)
+                waits[job.pair] += 1
+        if name in gone:
+            for _, other in sorted((end, other) for other, end in partition.leases.items()):
+                partition.tell(other, "look|")
+                partition.invited |= {(job.pair, other) for job in partition.jobs.values()}
+        answer += [name, str(len(held[name]))]
+    partition.invited = {(pair, member) for pair, member in partition.invited if member in partition.leases}
+    partition.invite_for(waits, now)
+    answer[1:3] = [str(partition.counts["open"]), str(partition.counts["bytes"])]
+    return answer
+
+
+def nodes(partition: Partition, args: list[str]) -> list[str]:
+    """The names of nodes are given to the caller, or taken back."""
+    scheduler, answer = args[0], []
+    partition.be_member(scheduler)
+    for at in range(2, len(args), 4):
+        node, number, process, again = args[at : at + 4]
+        holder, its_number, its_process = partition.nodes.get(node, ("", "", ""))
+        if not process:
+            if holder == scheduler and int(its_number) <= int(number):
+                del partition.nodes[node]
+        elif holder not in ("", scheduler) and holder in partition.leases and its_process != process:
+            partition.tell(holder, f"probe|{node}|{its_number}")
+            answer += ["TAKEN", holder]
+            continue
+        elif holder not in ("", scheduler) and holder in partition.leases and again == "1":
+            answer += ["TAKEN", holder]
+            continue
+        else:
+            if holder not in ("", scheduler):
+                partition.tell(holder, f"replaced|{node}|{its_number}")
+            partition.nodes[node] = (scheduler, number, process)
+        answer += ["OK", ""]
+    return answer
