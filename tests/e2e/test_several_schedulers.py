@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import running
-from tests.e2e.processes import TONE, Scheduler, until
+from tests.e2e.processes import TONE, Process, Scheduler, until
 from tests.servers import RedisServer, redis_server
-from voxpool.scheduler.sdk import Client, Work, Worker
+from voxpool.scheduler.protocol.messages import JobResult
+from voxpool.scheduler.sdk import Client, SubmitRejected, Work, Worker
 
 PAIR = "en:en"
 LEASE_S = 2.0
@@ -31,8 +33,8 @@ def start(server: RedisServer, folder: Path) -> Iterator[Start]:
     """Start schedulers by name, on one Redis; those that run at the end must stop in good order."""
     started: list[Scheduler] = []
 
-    def start_one(name: str, *flags: str) -> Scheduler:
-        scheduler = Scheduler(folder, server.url, *FLAGS, *flags, name=name)
+    def start_one(name: str, *flags: str, port: int = 0) -> Scheduler:
+        scheduler = Scheduler(folder, server.url, *FLAGS, *flags, name=name, port=port)
         started.append(scheduler)
         return scheduler
 
@@ -56,3 +58,137 @@ async def test_a_job_runs_at_the_node_of_another_scheduler(start: Start) -> None
     assert {(result.state, result.output, result.attempts) for result in results} == {("completed", len(TONE), 1)}
     assert worker.done == 50
     await until(lambda: a.get("/v1/jobs")["total"] == 50)
+
+
+class Gated:
+    """A node that works on a job until it may finish."""
+
+    def __init__(self, scheduler: Scheduler, node_id: str, slots: int = 4) -> None:
+        self.gate = asyncio.Event()
+        self.begun: list[str] = []
+        self.worker = Worker(scheduler.url, node_id=node_id, pairs=[PAIR], slots=slots, work=self._work)
+
+    async def _work(self, work: Work) -> int:
+        self.begun.append(work.job_id)
+        await self.gate.wait()
+        return len(work.audio)
+
+
+async def test_jobs_of_a_killed_scheduler_run_again_elsewhere(start: Start) -> None:
+    """B dies with its node's jobs; the node of A runs them when the lease of B is over."""
+    a, b = start("a"), start("b")
+    lost = Gated(b, "lost")
+    async with Client(a.url) as client, running(lost.worker):
+        jobs = [asyncio.create_task(client.submit(TONE, PAIR)) for _ in range(4)]
+        await until(lambda: len(lost.begun) == 4)
+        async with running(Worker(a.url, node_id="n", pairs=[PAIR], slots=4, work=length)):
+            await until(lambda: a.node_ids() == ["n"])
+            b.popen.kill()
+            results = await asyncio.gather(*jobs)
+        lost.gate.set()
+        c = start("c", port=b.port)
+        await until(lambda: c.node_ids() == ["lost"])
+    assert {(result.state, result.output, result.attempts) for result in results} == {("completed", len(TONE), 2)}
+
+
+async def test_a_client_whose_scheduler_died_asks_the_next_one(start: Start) -> None:
+    """The job goes on meanwhile, and is not run twice; a job that ended has its result there."""
+    a, b, c = start("a"), start("b"), start("c")
+    node = Gated(b, "n")
+    async with running(node.worker), Client(c.url) as next_one:
+        async with Client(a.url) as client:
+            node.gate.set()
+            done = await client.submit(TONE, PAIR, request_id="done")
+            node.gate.clear()
+            asyncio.ensure_future(client.submit(TONE, PAIR, request_id="runs")).add_done_callback(_ignore)
+            await until(lambda: len(node.begun) == 2)
+            a.popen.kill()
+        again = await next_one.submit(TONE, PAIR, request_id="done")
+        assert (again.job_id, again.state, again.output, again.attempts) == (done.job_id, "completed", len(TONE), 1)
+        job = await next_one.start(TONE, PAIR, request_id="runs")
+        node.gate.set()
+        result = await job.result()
+    assert (result.state, result.output, result.attempts) == ("completed", len(TONE), 1)
+    assert len(node.begun) == 2
+
+
+async def test_a_node_takes_its_work_along_to_another_scheduler(start: Start, folder: Path) -> None:
+    """Its scheduler dies; it registers at the next one with what it runs, and that counts."""
+    patient = ("--scheduler-lease-s", "60")
+    a, b = start("a", *patient), start("b", *patient)
+    node = Gated(b, "n")
+    async with Client(a.url) as client, running(node.worker):
+        job = asyncio.create_task(client.submit(TONE, PAIR))
+        await until(lambda: node.begun)
+        b.popen.kill()
+        b.popen.wait()
+        c = start("c", *patient, port=b.port)
+        await until(lambda: c.node_ids() == ["n"])
+        node.gate.set()
+        result = await job
+    assert (result.state, result.output, result.attempts) == ("completed", len(TONE), 1)
+    assert len(node.begun) == 1
+
+
+async def test_a_cancel_reaches_the_node_at_another_scheduler(start: Start) -> None:
+    """By the client's connection, and by HTTP at a scheduler that has neither the client nor the node."""
+    a, b, c = start("a"), start("b"), start("c")
+    node = Gated(b, "n", slots=1)
+    async with running(node.worker), Client(a.url) as client:
+        first, second = await client.start(TONE, PAIR), await client.start(TONE, PAIR)
+        await until(lambda: node.begun == [first.job_id])
+        assert c.get(f"/v1/jobs/{first.job_id}")["state"] == "dispatched"
+        answer = (await asyncio.to_thread(httpx.delete, f"{c.url}/v1/jobs/{first.job_id}")).json()
+        assert (answer["state"], answer["error"]) == ("cancelled", "cancelled")
+        assert (await first.result()).state == "cancelled"
+        await until(lambda: node.begun[1:] == [second.job_id])
+        await second.cancel()
+        assert (await second.result()).state == "cancelled"
+        assert c.get(f"/v1/jobs/{second.job_id}")["state"] == "cancelled"
+
+
+async def test_a_full_partition_refuses_jobs_at_all_schedulers(start: Start) -> None:
+    """The bound is on the unfinished jobs of all schedulers."""
+    a, b = start("a", "--jobs-max", "3"), start("b", "--jobs-max", "3")
+    async with Client(a.url) as one, Client(b.url, retry_s=0) as other:
+        waiting = [await one.start(TONE, PAIR) for _ in range(3)]
+        with pytest.raises(SubmitRejected) as refused:
+            await other.start(TONE, PAIR)
+        assert refused.value.reason == "jobs_max" and refused.value.retry_after_ms
+        answer = await asyncio.to_thread(httpx.post, f"{b.url}/v1/jobs?pair={PAIR}", content=TONE)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "jobs_max")
+        await waiting[0].cancel()
+        await waiting[0].result()
+        await other.start(TONE, PAIR)
+
+
+def test_another_number_of_partitions_is_refused(start: Start, server: RedisServer, folder: Path) -> None:
+    """It would look for jobs where they are not."""
+    start("a")
+    flags = ("serve", "--port", "0", "--store", server.url, "--jobs", "redis", "--partitions", "8")
+    other = Process(folder, "other", *flags)
+    assert other.end() == 3
+    assert "4 partitions" in other.log.read_text()
+
+
+async def test_a_scheduler_that_stops_lets_its_jobs_end_and_others_go_on(start: Start) -> None:
+    """Its node finishes what it has and gets nothing more; what waits goes to the node of another scheduler."""
+    a, b = start("a"), start("b", "--drain-s", "20")
+    node = Gated(b, "n", slots=2)
+    async with Client(a.url) as client, running(node.worker):
+        jobs = [asyncio.create_task(client.submit(TONE, PAIR)) for _ in range(6)]
+        await until(lambda: len(node.begun) == 2)
+        b.popen.terminate()
+        await until(lambda: b.events("scheduler_stopping"))
+        node.gate.set()
+        await until(lambda: b.popen.poll() is not None)
+        assert b.events("scheduler_stopped")[0]["handed_back"] == 0
+        async with running(Worker(a.url, node_id="m", pairs=[PAIR], slots=2, work=length)) as _:
+            results = await asyncio.gather(*jobs)
+    assert {(result.state, result.attempts) for result in results} == {("completed", 1)}
+    assert len(node.begun) == 2
+
+
+def _ignore(task: asyncio.Task[JobResult]) -> None:
+    if not task.cancelled():
+        task.exception()
