@@ -114,9 +114,9 @@ def _free_port() -> int:
         return port
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
-    """Return as soon as `holds`. Raises AssertionError after WAIT_S."""
-    end_s = time.monotonic() + WAIT_S
+def wait_for(holds: Callable[[], bool], wait_s: float = WAIT_S) -> None:
+    """Return as soon as `holds`. Raises AssertionError after `wait_s`."""
+    end_s = time.monotonic() + wait_s
     while not holds():
         assert time.monotonic() < end_s
         time.sleep(0.005)

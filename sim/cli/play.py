@@ -15,6 +15,7 @@ from voxpool.scheduler.sentences import nearest
 from voxpool.scheduler.stores.shown import line_to_paste, without_password
 from voxpool.sim.experiments.without import variant_without
 from voxpool.sim.observing.event_file import EventFile
+from voxpool.sim.observing.figures import SHOWN
 from voxpool.sim.observing.run_pictures import jobs_picture, memory_picture
 from voxpool.sim.observing.timeline import Timeline
 from voxpool.sim.observing.watch import Watcher
@@ -33,24 +34,6 @@ SCENARIOS = Path(__file__).parents[1] / "scenarios"
 """The folder of the scenarios that come with voxpool; `run` accepts their names, too."""
 QUICK_PART = 0.1
 QUICK_LEAST_S = 60.0
-
-SHOWN: tuple[tuple[str, str], ...] = (
-    ("jobs.submitted", ""),
-    ("jobs.completed", ""),
-    ("jobs.failed", ""),
-    ("jobs.redispatched", ""),
-    ("wait_s.mean", "s"),
-    ("wait_s.p99", "s"),
-    ("sojourn_s.mean", "s"),
-    ("utilisation", ""),
-    ("resident.jobs_mean", ""),
-    ("resident.jobs_max", ""),
-    ("resident.jobs_end", ""),
-    ("faults.begun", ""),
-    ("virtual_s", "s"),
-    ("wall_s", "s"),
-)
-"""Figures, with units, that are shown although the scenario has no expectation for them."""
 
 
 def find_scenario(name: Path) -> Path:

@@ -36,10 +36,11 @@ COMMANDS = {
     "regressions": ("voxpool.sim.cli.regressions", "regressions_command"),
     "replay": ("voxpool.sim.replay.command", "replay_command"),
     "shrink": ("voxpool.sim.replay.command", "shrink_command"),
+    "sweep": ("voxpool.sim.cli.sweep", "sweep_command"),
 }
 """Name -> module and function of the commands that are defined in other modules."""
 HEADINGS = {
-    "Scenarios": ("run", "list", "scenario"),
+    "Scenarios": ("run", "sweep", "list", "scenario"),
     "Sizes and times": ("capacity", "calibrate"),
     "Overload": ("overload", "share"),
     "Search for failures": ("soak", "explore", "replay", "shrink", "regressions", "diff"),
@@ -143,6 +144,14 @@ def run(
     help="small or large: how large the runs of a swarm are; wire: with real clients, nodes and endpoints.",
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Number of processes.")
+@click.option(
+    "--on", default="", metavar="ADDRESS", help="Run them on this Dask scheduler, such as tcp://10.0.0.5:8786."
+)
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a Parquet table with a row for each seed; a soak that was killed goes on from there.",
+)
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="A folder for failing seeds.")
 @click.option("--replay", is_flag=True, help="Run each seed again in another process and compare the trace hashes.")
 @click.option("--python", default=sys.executable, help="The Python interpreter of --replay; default: this one.")
@@ -152,6 +161,8 @@ def soak(
     seeds: int | None,
     size: str,
     jobs: int,
+    on: str,
+    table: Path | None,
     keep: Path | None,
     replay: bool,
     python: str,
@@ -167,19 +178,21 @@ def soak(
     Several seeds come after the runs that failed once (see `regressions`); when one of these fails, no seed is run.
     """
     if seeds is None:
+        if on or table is not None:
+            raise click.UsageError("--on and --table are for several runs: add --seeds N")
         from voxpool.sim.swarm.long_report import soak_days
 
         report = soak_days(days=days, seed=seed, quick=quick, store=store, progress=progress_bar)
     else:
-        from voxpool.sim.swarm.swarm_report import soak_seeds
+        from voxpool.sim.sweep.run import Where
+        from voxpool.sim.sweep.soak_report import soak_seeds
 
         report = soak_seeds(
             first=1 if seed is None else seed,
             count=seeds,
             size=size,
             store=store,
-            jobs=jobs,
-            keep_in=keep or out,
+            where=Where(jobs, on, table, keep or out),
             replay=replay,
             python=python,
             is_shown=sys.stderr.isatty(),

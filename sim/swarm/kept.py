@@ -1,4 +1,4 @@
-"""Keeps a failing seed of a swarm like any failing run (case.py), with its trace and a smaller case."""
+"""Keeps a failing run of a swarm or a sweep like any failing run (case.py), with its trace and a smaller case."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from voxpool.sim.replay.case import keep as keep_case
 from voxpool.sim.replay.command import keep_failing
 from voxpool.sim.swarm.generated import SIZES, draw_scenario
 from voxpool.sim.swarm.one_seed import NEVER_ENDS, SeedResult
+from voxpool.sim.swarm.task import Task
 
 SHRUNK_MAX = 3
 """Largest number of failing seeds of a swarm that are shrunk, because each may take half a minute."""
@@ -23,11 +24,11 @@ def again(seed: int, size: str, store: str) -> str:
     return line_to_paste(words, store if store != "memory" else "")
 
 
-def keep(result: SeedResult, size: str, store: str, folder: Path | None, is_shrunk: bool) -> Path:
-    """Write the folder of a failing seed, and return it; with `is_shrunk` also its trace and a smaller case."""
-    scenario = draw_scenario(result.seed, SIZES[size])
-    case = Case(scenario, result.seed, store)
-    place = (folder or KEPT) / case.name
+def keep(result: SeedResult, task: Task, folder: Path | None, is_shrunk: bool) -> Path:
+    """Write the folder of a failing run, and return it; with `is_shrunk` also its trace and a smaller case."""
+    scenario = draw_scenario(result.seed, SIZES[task.size]) if task.scenario is None else task.scenario
+    case = Case(scenario, result.seed, task.store)
+    place = (folder or KEPT) / "-".join([case.name, *(f"{path}={value}" for path, value in task.values.items())])
     found = Found(_signs(result), result.trace_hash, details=[*result.broken, *result.error.splitlines()])
     if is_shrunk and NEVER_ENDS not in result.error:
         keep_failing(case, found, result.wall_s, _silent, place)
@@ -39,6 +40,7 @@ def keep(result: SeedResult, size: str, store: str, folder: Path | None, is_shru
 def _signs(result: SeedResult) -> list[str]:
     """Return the signs, in the format of case.py, that a smaller case must also show."""
     signs = [f"broken: {line.split(': broken ')[0]}" for line in result.broken if ": broken " in line]
+    signs += [line for line in result.broken if line.startswith("expected: ")]
     last = result.error.strip().splitlines()[-1:] if result.error else []
     return [*(f"died: {line.split(':')[0].split('.')[-1]}" for line in last), *signs]
 

@@ -1,4 +1,4 @@
-"""Runs one seed of a swarm and returns its findings, its coverage, and the command to repeat it.
+"""Runs one seed of a swarm, or of a scenario, and returns its findings, its figures and its coverage.
 
 Every failure is a finding: a broken checker, an exception with its traceback, a run that never ends.
 """
@@ -11,14 +11,20 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import msgspec
 
+from voxpool.sim.observing.figures import SHOWN
 from voxpool.sim.play import play
+from voxpool.sim.replay.case import Case, found_in
+from voxpool.sim.scenario.expect import figure_at
+from voxpool.sim.scenario.scenario import Scenario
 from voxpool.sim.swarm.branches import blocks_run, marked_scripts
 from voxpool.sim.swarm.coverage import Coverage, Reached
 from voxpool.sim.swarm.generated import SIZES, draw_scenario, size_of
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
+from voxpool.sim.world.run import Played
 from voxpool.sim.world.variant import Variant
 from voxpool.sim.world.world import World
 
@@ -53,6 +59,8 @@ class SeedResult(msgspec.Struct):
     virtual_s: float
     wall_s: float
     reached: dict[str, dict[str, int]]
+    figures: dict[str, float | None] = {}
+    """The figures of SHOWN by path, but the real time, which differs from run to run; empty when the run crashed."""
 
     @property
     def failed(self) -> bool:
@@ -61,23 +69,47 @@ class SeedResult(msgspec.Struct):
 
 
 def play_seed(seed: int, size: str = "small", store: str = "memory", variant: Variant | None = None) -> SeedResult:
-    """Run the scenario drawn from `seed`; `variant` plants a bug. Raises ConfigError for an unknown store."""
+    """Run the scenario drawn from `seed`; `variant` plants a bug."""
     scenario = draw_scenario(seed, SIZES[size])
+    drain_s = DRAIN_AT_MOST_S if scenario.ends == "model" else WIRE_DRAIN_AT_MOST_S
+    is_marked = store == "memory" and variant is None and scenario.ends == "model"
+    if is_marked:
+        variant = Variant(scripts=marked_scripts())
+    result, played = _play(Case(scenario, scenario.seed, store), variant, CPU_S_MAX, drain_s)
+    if is_marked and played is not None:
+        result.reached["script blocks"] = dict.fromkeys(blocks_run(played.world.store, marked_scripts()), 1)
+    return result
+
+
+def play_scenario(scenario: Scenario, seed: int, store: str, cpu_s: float) -> SeedResult:
+    """Run `scenario` with `seed`; an expectation that does not hold is a finding, too.
+
+    `cpu_s` is the limit of processor time.
+    """
+    case = Case(scenario, seed, store)
+    result, played = _play(case, None, cpu_s, None)
+    if played is not None:
+        result.broken += [sign for sign in found_in(case, played).signs if sign.startswith("expected: ")]
+    return result
+
+
+def _play(
+    case: Case, variant: Variant | None, cpu_s: float, drain_s: float | None
+) -> tuple[SeedResult, Played[Any] | None]:
+    """Run `case`; return what was found, and no Played when the run crashed or never ended."""
     watch = Stopwatch()
     seen: list[Coverage] = []
 
     def seeing(world: World) -> Coverage:
-        world.drain_at_most_s = DRAIN_AT_MOST_S if scenario.ends == "model" else WIRE_DRAIN_AT_MOST_S
+        if drain_s is not None:
+            world.drain_at_most_s = drain_s
         seen.append(Coverage(world))
         return seen[-1]
 
-    is_marked = store == "memory" and variant is None and scenario.ends == "model"
-    if is_marked:
-        variant = Variant(scripts=marked_scripts())
-    result = SeedResult(scenario.seed, [], "", "", 0, 0, 0, 0.0, 0.0, {})
+    result, played = SeedResult(case.seed, [], "", "", 0, 0, 0, 0.0, 0.0, {}), None
     try:
-        with _no_longer_than(CPU_S_MAX):
-            played = play(scenario, store=store, variant=variant, watchers=[seeing])
+        with _no_longer_than(cpu_s):
+            played = play(case.scenario, seed=case.seed, store=case.store, variant=variant, watchers=[seeing])
     except (KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:
@@ -91,13 +123,11 @@ def play_seed(seed: int, size: str = "small", store: str = "memory", variant: Va
         result.virtual_s = run["virtual_s"]
         result.requests = played.world.clients.made
         result.completed = run["jobs"]["completed"]
-        if is_marked:
-            blocks = blocks_run(played.world.store, marked_scripts())
-            result.reached["script blocks"] = dict.fromkeys(blocks, 1)
+        result.figures = {path: figure_at(run, path) for path, _ in SHOWN if path != "wall_s"}
     for coverage in seen:
         result.reached.update(_plain(coverage.reached))
     result.wall_s = watch.seconds()
-    return result
+    return result, played
 
 
 def _checkers_of(seen: Sequence[Coverage], error: Exception) -> list[str]:

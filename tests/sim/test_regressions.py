@@ -23,7 +23,8 @@ from voxpool.sim.explore.report import report_of
 from voxpool.sim.replay.case import Case, Found
 from voxpool.sim.replay.regressions import SHIPPED, add, play_kept
 from voxpool.sim.report.report import Report
-from voxpool.sim.swarm.swarm_report import soak_seeds
+from voxpool.sim.sweep.run import Where
+from voxpool.sim.sweep.soak_report import soak_seeds
 
 SENTENCE = OneAssignmentAnAttempt.sentence
 
@@ -31,9 +32,9 @@ SENTENCE = OneAssignmentAnAttempt.sentence
 @pytest.fixture
 def only_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty folder for stored runs; the packaged ones are not played."""
-    for module in ("swarm.swarm_report", "explore.command", "cli.regressions"):
+    for module in ("sweep.soak_report", "explore.command", "cli.regressions"):
         monkeypatch.setattr(f"voxpool.sim.{module}.SHIPPED", tmp_path / "none")
-    monkeypatch.setattr("voxpool.sim.swarm.swarm_report.SHRUNK_MAX", 0)
+    monkeypatch.setattr("voxpool.sim.sweep.run.SHRUNK_MAX", 0)
     return tmp_path / "kept"
 
 
@@ -52,7 +53,7 @@ def every_job_sent_twice() -> Iterator[None]:
 
 
 def soak(first: int, kept: Path) -> Report:
-    return soak_seeds(first=first, count=2, size="small", store="memory", jobs=1, keep_in=kept)
+    return soak_seeds(first=first, count=2, size="small", store="memory", where=Where(jobs=1, keep_in=kept))
 
 
 def figure(report: Report, name: str) -> object:

@@ -21,7 +21,9 @@ from voxpool.sim.swarm.branches import all_blocks, blocks_run, marked_scripts
 from voxpool.sim.swarm.generated import LARGE, SMALL, draw_scenario
 from voxpool.sim.swarm.hashes import differing, hashes_elsewhere
 from voxpool.sim.swarm.one_seed import SeedResult, play_seed
-from voxpool.sim.swarm.swarm_report import soak_seeds
+from voxpool.sim.swarm.task import Task
+from voxpool.sim.sweep.run import Where
+from voxpool.sim.sweep.soak_report import soak_seeds
 
 
 def test_every_option_comes_from_the_seed_and_every_drawn_scenario_is_valid() -> None:
@@ -37,14 +39,14 @@ def test_every_option_comes_from_the_seed_and_every_drawn_scenario_is_valid() ->
 
 
 def test_a_small_swarm_breaks_nothing(tmp_path: Path) -> None:
-    report = soak_seeds(first=1, count=12, size="small", store="memory", jobs=2, keep_in=tmp_path)
+    report = soak_seeds(first=1, count=12, size="small", store="memory", where=Where(jobs=2, keep_in=tmp_path))
     assert report.exit_code == 0, report.notes
     assert report.extra["coverage"]["transitions"]["waiting -> dispatched"] > 100
     assert "script blocks" in report.extra["never_reached"]
 
 
 def test_a_swarm_in_which_no_job_completes_is_unclear() -> None:
-    report = soak_seeds(first=59, count=1, size="small", store="memory", jobs=1, keep_in=None)
+    report = soak_seeds(first=59, count=1, size="small", store="memory", where=Where())
     assert report.exit_code == 2
     assert "no job completed in any seed" in report.meaning
 
@@ -68,9 +70,9 @@ def test_a_broken_run_is_stored_as_a_case(tmp_path: Path, monkeypatch: pytest.Mo
     def play_with_a_bug(seed: int, *args: object) -> SeedResult:
         return play_seed(seed, variant=replaced(dispatcher=ReportsTwice))
 
-    monkeypatch.setattr("voxpool.sim.swarm.swarm.play_seed", play_with_a_bug)
-    monkeypatch.setattr("voxpool.sim.swarm.swarm_report.SHRUNK_MAX", 0)
-    report = soak_seeds(first=3, count=1, size="small", store="memory", jobs=1, keep_in=tmp_path)
+    monkeypatch.setattr("voxpool.sim.swarm.task.play_seed", play_with_a_bug)
+    monkeypatch.setattr("voxpool.sim.sweep.run.SHRUNK_MAX", 0)
+    report = soak_seeds(first=3, count=1, size="small", store="memory", where=Where(jobs=1, keep_in=tmp_path))
     assert report.exit_code == 1
     (failure,) = report.extra["failures"]
     assert failure["again"] == "voxpool-sim soak --seed 3 --seeds 1"
@@ -84,7 +86,7 @@ def test_a_broken_run_is_stored_as_a_case(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_swarm_stores_and_shrinks_replayable_cases(tmp_path: Path) -> None:
     result = play_seed(4)
     result.broken = ["no such checker: broken 1 times, first at 1 s: nothing"]
-    folder = kept.keep(result, "small", "memory", tmp_path, is_shrunk=False)
+    folder = kept.keep(result, Task(0, 4), tmp_path, is_shrunk=False)
     found, _ = run_case(read_json(folder / "case.json", Case))
     assert found.signs == [] and found.trace_hash == result.trace_hash
 
@@ -107,9 +109,9 @@ def test_a_stalled_run_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_wrong_options_are_one_line() -> None:
     with pytest.raises(ConfigError, match="size 'smal'"):
-        soak_seeds(first=1, count=1, size="smal", store="memory", jobs=1, keep_in=None)
+        soak_seeds(first=1, count=1, size="smal", store="memory", where=Where())
     with pytest.raises(ConfigError, match="store 'memry'"):
-        soak_seeds(first=1, count=1, size="small", store="memry", jobs=1, keep_in=None)
+        soak_seeds(first=1, count=1, size="small", store="memry", where=Where())
 
 
 def test_marks_name_the_blocks_that_ran_and_change_no_answer() -> None:

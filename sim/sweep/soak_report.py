@@ -19,11 +19,11 @@ from voxpool.sim.report.report import WITH, Line, Report
 from voxpool.sim.swarm.coverage import Reached, add, known, never
 from voxpool.sim.swarm.generated import SIZES, WIRE, size_of
 from voxpool.sim.swarm.hashes import differing, hashes_elsewhere
-from voxpool.sim.swarm.kept import SHRUNK_MAX, again, keep
+from voxpool.sim.swarm.kept import again
 from voxpool.sim.swarm.one_seed import SeedResult
-from voxpool.sim.swarm.swarm import play_seeds
+from voxpool.sim.swarm.task import Task
+from voxpool.sim.sweep.run import Where, run_tasks
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
-from voxpool.sim.world.stores import RealStore, open_store
 
 SHOWN_MAX = 10
 """Maximum number of failing seeds that are printed; all are in the JSON."""
@@ -37,42 +37,36 @@ def soak_seeds(
     count: int,
     size: str,
     store: str,
-    jobs: int,
-    keep_in: Path | None,
+    where: Where,
     replay: bool = False,
     python: str = sys.executable,
     is_shown: bool = False,
 ) -> Report:
-    """Run `count` seeds from `first` on; with `replay` each is run again elsewhere. Raises ConfigError.
+    """Run `count` seeds from `first` on; with `replay` each is run again in processes here. Raises ConfigError.
 
     More than one seed come after the runs that failed once: when one of these fails, no seed is run.
     """
     if size not in SIZES:
         raise ConfigError(f"size {size!r}: {nearest(size, SIZES)}")
-    _check_store(store, jobs)
+    where.check_store(store)
     watch = Stopwatch()
-    kept = [*play_kept(SHIPPED, store), *play_kept(keep_in or KEPT, store, "swarm-*")] if count > 1 else []
+    kept = [*play_kept(SHIPPED, store), *play_kept(where.keep_in or KEPT, store, "swarm-*")] if count > 1 else []
     seeds = range(first, first if any(run.signs for run in kept) else first + count)
-    results: list[SeedResult] = []
-    reached: Reached = {family: Counter() for family in known(_ends(size))}
-    folders: dict[int, Path] = {}
+    tasks = [Task(number, seed, size_of(seed, size, store), store) for number, seed in enumerate(seeds)]
+    deciding = {"seed": first, "seeds": count, "size": size, "store": without_password(store)}
     with progress_bar(f"{count} seeds", is_shown) as tell:
-        for result in play_seeds(seeds, size, store, jobs):
-            results.append(result)
-            add(reached, result.reached)
-            if result.failed:
-                folders[result.seed] = keep(
-                    result, size_of(result.seed, size, store), store, keep_in, len(folders) < SHRUNK_MAX
-                )
-            if tell is not None:
-                tell(len(results) / count)
-    results.sort(key=_seed)
+        finished = run_tasks(tasks, where, deciding, tell) if tasks else []
+    results = [each.result for each in finished]
+    reached: Reached = {family: Counter() for family in known(_ends(size))}
+    for result in results:
+        add(reached, result.reached)
     wall_s = watch.seconds()
     differ: list[int] | None = None
     if replay:
         here = {result.seed: result.trace_hash for result in results}
-        differ = differing(here, hashes_elsewhere(list(seeds), size, jobs, python))
-    options = {"seed": first, "seeds": count, "size": size, "store": store, "jobs": jobs, "replay": replay}
+        differ = differing(here, hashes_elsewhere(list(seeds), size, where.jobs, python))
+    options = {**deciding, "jobs": where.jobs, "on": where.on or "this machine", "replay": replay}
+    folders = {each.result.seed: Path(each.folder) for each in finished if each.folder}
     return report_of(results, reached, options, wall_s, folders, differ, kept)
 
 
@@ -147,15 +141,6 @@ def report_of(
     )
 
 
-def _check_store(store: str, jobs: int) -> None:
-    """Raise ConfigError or StoreUnavailable once, before the seeds are run."""
-    opened = open_store(store)
-    if isinstance(opened, RealStore):
-        opened.close()
-    if "://" in store and jobs > 1:
-        raise ConfigError(f"store {without_password(store)!r} can serve one run at a time: use --jobs 1")
-
-
 def _ends(size: str) -> str:
     return "wire" if size == WIRE.name else "model"
 
@@ -163,7 +148,3 @@ def _ends(size: str) -> str:
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
     return ", ".join(names[:NAMES_MAX]) + more
-
-
-def _seed(result: SeedResult) -> int:
-    return result.seed

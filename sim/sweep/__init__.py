@@ -1,0 +1,1 @@
+"""Many runs on one machine or on many, and the table of their figures."""

@@ -1,0 +1,1 @@
+"""Sweeps: the record, the child process, the values, and a real Dask cluster."""
