@@ -59,7 +59,8 @@ class HttpCaller(ClientUser):
     def enter(self) -> None:
         """Do nothing: connections are opened on demand."""
         options = self.options
-        self.jobs = HttpJobs(self.traffic.host, options.client_token, options.ca_file, options.outstanding_max)
+        host = self.traffic.host_of(self.number)
+        self.jobs = HttpJobs(host, options.client_token, options.ca_file, options.outstanding_max)
         self.polls = Group()
 
     def submit(self, wanted: Wanted, stream: Stream, audio: bytes) -> None:
@@ -251,8 +252,8 @@ class SessionCaller(ClientUser):
             gevent.sleep(backoff.pause_s())
 
     def _greet(self) -> Wire[ToClient]:
-        traffic = self.traffic
-        wire = Wire.open(traffic.door("/ws/session"), to_client, binary=self.binary, tls=traffic.tls)
+        door = self.traffic.door("/ws/session", self.number)
+        wire = Wire.open(door, to_client, binary=self.binary, tls=self.traffic.tls)
         try:
             hello = Hello(session_id=self.name, token=self.options.client_token or None, acks=True)
             if self.generation:

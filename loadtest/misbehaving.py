@@ -37,7 +37,7 @@ class MisbehavingUser(User):
         name = self.traffic.name("bad", number)
         options = self.traffic.context.options
         self.target = Target(
-            self.traffic.host,
+            self.traffic.host_of(number),
             f"{name}-{self.kind.lower()}",
             self.traffic.workload.pairs[0],
             f"bad:{name.partition('-')[2][-16:]}",

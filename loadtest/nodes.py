@@ -183,7 +183,8 @@ class NodeUser(User):
             gevent.sleep(backoff.pause_s())
 
     def _open(self) -> Wire[ToNode]:
-        return Wire.open(self.traffic.door("/ws/node"), to_node, binary=self.binary, tls=self.traffic.tls)
+        door = self.traffic.door("/ws/node", self.number)
+        return Wire.open(door, to_node, binary=self.binary, tls=self.traffic.tls)
 
     def _register(self) -> Register:
         return Register(

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "explore": ["explore", "1-timeout-offline"],
     "explore-without-R1": ["explore", "1-timeout-offline", "--without", "R1"],
     "calibrate": ["calibrate"],
+    "sweep": ["sweep", "rush", "--seeds", "2", "--set", "nodes.0.count=20,30,40"],
     "leak-measured": ["leak-measured"],
 }
 """Name of the JSON -> arguments of `voxpool-sim` or `voxpool-load`."""

@@ -39,7 +39,7 @@ Gate = Literal["load", "memory", "all"]
 ON_THE_COMMAND_LINE = frozenset(
     {
         *("client_token", "node_token", "admin_token"),
-        *("scenario", "redis_url", "with_scheduler", "store", "serve_flags", "ca_file", "out"),
+        *("scenario", "redis_url", "more_hosts", "with_scheduler", "store", "serve_flags", "ca_file", "out"),
     }
 )
 """Secrets, and options that name files or start processes of this machine; Locust's page doesn't offer them."""
@@ -202,6 +202,12 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
     # The scheduler itself.
+    more_hosts: Annotated[
+        list[str],
+        _option(
+            "scheduler", "one more scheduler of that Redis, can be repeated: users take turns over --host and these"
+        ),
+    ] = []
     with_scheduler: Annotated[
         bool, _option("scheduler", "start `voxpool serve` on a free port for this run, instead of --host")
     ] = False
@@ -296,6 +302,10 @@ def read_options(parsed: Mapping[str, Any]) -> LoadOptions:
         raise ConfigError("--pairs: name at least one pair, such as zh:en")
     if options.gate != "load" and options.memory == "off":
         raise ConfigError(f"--gate {options.gate} needs the memory watch: leave out --memory off")
+    if any(not host.startswith(("http://", "https://")) for host in options.more_hosts) or (
+        options.more_hosts and options.with_scheduler
+    ):
+        raise ConfigError("--more-hosts: needs URLs such as http://10.0.0.6:5010, and --host, not --with-scheduler")
     for text in options.expect:
         _check_expectation(text, options.memory)
     return options

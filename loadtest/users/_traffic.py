@@ -130,14 +130,14 @@ class Traffic:
         """The run."""
         return self._context
 
-    @property
-    def host(self) -> str:
-        """The scheduler's URL, without a trailing slash."""
-        return self._context.host.rstrip("/")
+    def host_of(self, number: int) -> str:
+        """Return the URL of the scheduler of the user `number`, without a trailing slash: users take turns over all."""
+        hosts = [self._context.host, *self._context.options.more_hosts]
+        return hosts[number % len(hosts)].rstrip("/")
 
-    def door(self, path: str) -> str:
-        """Return the URL of a WebSocket."""
-        return door_url(self.host, path)
+    def door(self, path: str, number: int) -> str:
+        """Return the URL of a WebSocket of the user `number`."""
+        return door_url(self.host_of(number), path)
 
     @property
     def answers_are_ours(self) -> bool:

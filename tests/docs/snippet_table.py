@@ -92,6 +92,12 @@ ROWS: Mapping[str, Row] = {
     "voxpool-sim leak": Row("", "a minute; tests/sim/test_experiment_leak.py"),
     "voxpool-sim soak --seeds 1000 --jobs 2": Row("voxpool-sim soak --seeds 2 --jobs 1", BOUND),
     "voxpool-sim soak --seeds 20 --size wire --jobs 2": Row("voxpool-sim soak --seeds 2 --size wire --jobs 1", BOUND),
+    "voxpool-sim sweep rush --seeds 20 --set nodes.0.count=20,40 --jobs 2": Row(
+        "voxpool-sim sweep rush --quick --seeds 1 --set nodes.0.count=40", BOUND
+    ),
+    "voxpool-sim soak --seeds 2000 --jobs 2 --table out/soak.parquet": Row("", f"{MINUTES}; tests/sim/sweep"),
+    "voxpool-sim sweep rush --seeds 200 --set nodes.0.count=20,30,40 --table out/rush.parquet"
+    " --json out/reports/sweep.json": Row("", f"{MINUTES}; tests/sim/sweep"),
     "voxpool-sim replay out/failed/RUN": Row("voxpool-sim replay out/failed/RUN", "it fails as before", (1,)),
     "voxpool-sim calibrate": Row("", "4 minutes; tests/sim/calibrate/test_costs_are_measured.py"),
     "voxpool-sim calibrate --out out/calibrate": Row("", f"{MINUTES}; tests/sim/calibrate/test_costs_are_measured.py"),

@@ -83,6 +83,10 @@ def test_the_values_of_the_page_form_are_parsed(parser: Parser) -> None:
         ),
         ({"pairs": "zh-en"}, "--pairs zh-en: `zh-en` is not a pair such as zh:en"),
         ({"pairs": " , "}, "--pairs: name at least one pair, such as zh:en"),
+        (
+            {"more_hosts": ["10.0.0.6:5010"]},
+            "--more-hosts: needs URLs such as http://10.0.0.6:5010, and --host, not --with-scheduler",
+        ),
         ({"expect": ["result.p9<1ms"]}, "--expect result.p9<1ms: result.p9: no such figure; did you mean result.p99?"),
         ({"expect": "rate>1/s; failures<1"}, "--expect failures<1: failures: limit '<1' has no unit: give one of %"),
         (

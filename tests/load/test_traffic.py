@@ -123,9 +123,16 @@ def test_open_jobs_are_counted_for_the_end_of_the_run() -> None:
 
 def test_the_endpoints_are_those_of_the_host() -> None:
     traffic = begun(context())
-    assert traffic.door("/ws/node") == "ws://127.0.0.1:5010/ws/node"
-    assert traffic.host == "http://127.0.0.1:5010"
+    assert traffic.door("/ws/node", 3) == "ws://127.0.0.1:5010/ws/node"
+    assert traffic.host_of(3) == "http://127.0.0.1:5010"
     assert traffic.tls is None
+
+
+def test_users_take_turns_over_several_schedulers() -> None:
+    traffic = begun(context(options=LoadOptions(more_hosts=["http://10.0.0.6:5010/", "http://10.0.0.7:5010"])))
+    hosts = [traffic.host_of(number) for number in range(4)]
+    assert hosts == [*(f"http://{at}:5010" for at in ("127.0.0.1", "10.0.0.6", "10.0.0.7", "127.0.0.1"))]
+    assert traffic.door("/ws/session", 1) == "ws://10.0.0.6:5010/ws/session"
 
 
 def test_results_are_checked_to_the_byte_only_when_all_nodes_are_ours() -> None:

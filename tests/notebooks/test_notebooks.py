@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbclient
@@ -19,9 +20,11 @@ from tests.sim import test_experiment_pools as pools_test
 from tests.sim import test_experiment_share as share_test
 from tests.sim.calibrate import machine as calibrated
 from tests.sim.row_checks import TINY, played
+from tests.sim.sweep.small import small
 from voxpool.sim.calibrate.compare import Trio, compare
 from voxpool.sim.calibrate.play import predict
 from voxpool.sim.calibrate.report import report_of as calibration_report
+from voxpool.sim.cli.sweep import sweep
 from voxpool.sim.experiments.experiment import Options
 from voxpool.sim.experiments.leak import question as leak
 from voxpool.sim.experiments.leak.report import report as leak_report
@@ -36,6 +39,7 @@ from voxpool.sim.explore.command import Wanted, explore, find_flow
 from voxpool.sim.explore.model.flows import FLOWS
 from voxpool.sim.explore.report import report_of
 from voxpool.sim.report.report import WITH, WITHOUT, Report
+from voxpool.sim.sweep.run import Where
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -84,6 +88,11 @@ def small_calibration() -> Report:
     return calibration_report(compare(trios), costs, 1, {"quick": True})
 
 
+def small_sweep() -> Report:
+    with TemporaryDirectory() as folder:
+        return sweep(small(Path(folder)), ["nodes.0.count=1,2"], first=1, seeds=2, where=Where())
+
+
 def silent(_: float) -> None:
     """The progress is not shown."""
 
@@ -98,6 +107,7 @@ SMALL_REPORTS: dict[str, Callable[[], Report]] = {
     "race": lambda: ROWS.report(Options(quick=True), TINY, list(ABOUT), played(ROWS)),
     "share": small_share,
     "calibrate": small_calibration,
+    "sweep": small_sweep,
 }
 
 
@@ -110,6 +120,7 @@ READ_BY = {
     "07_calibration": ["calibrate"],
     "06_measured_leak": ["leak-measured"],
     "08_share": ["share"],
+    "09_sweep": ["sweep"],
 }
 
 

@@ -43,9 +43,7 @@ def test_the_limit_holds_in_a_thread_and_a_dead_child_is_replaced(tmp_path: Path
     assert task.scenario is not None
     here = task.play()
 
-    endless = msgspec.structs.replace(
-        task, cpu_s=0.05, scenario=msgspec.structs.replace(task.scenario, duration_s=1e7)
-    )
+    endless = msgspec.structs.replace(task, cpu_s=0.05, scenario=msgspec.structs.replace(task.scenario, duration_s=1e7))
     assert NEVER_ENDS in thread.submit(play_in_child, endless).result().error
 
     dead = thread.submit(play_in_child, Dies(1, 7)).result()

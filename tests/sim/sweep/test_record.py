@@ -65,8 +65,10 @@ def test_the_table_has_a_row_for_each_run(tmp_path: Path) -> None:
 
 def test_a_journal_of_another_sweep_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "t.parquet"
-    with open_journal(table, OPTIONS), pytest.raises(ConfigError, match="another sweep writes to it"), open_journal(
-        table, OPTIONS
+    with (
+        open_journal(table, OPTIONS),
+        pytest.raises(ConfigError, match="another sweep writes to it"),
+        open_journal(table, OPTIONS),
     ):
         pass
     with pytest.raises(ConfigError, match="belongs to a sweep with other options"), open_journal(table, {"seeds": 5}):
