@@ -132,6 +132,11 @@ ROWS: Mapping[str, Row] = {
     "locust -f loadtest/ --headless -u 20 -r 20 --scenario share --with-scheduler --serve-flags='--order fair'": Row(
         "", f"{MINUTES}; tests/load/test_share.py"
     ),
+    "locust -f loadtest/ --master --headless --expect-workers 8 -u 4000 -r 400 -t 5m --rate-per-user 5 --nodes 400"
+    " --host http://10.0.0.5:5010 --more-hosts http://10.0.0.6:5010 --more-hosts http://10.0.0.7:5010": Row(
+        "", "several machines; tests/load/test_traffic.py, test_preparing.py"
+    ),
+    "locust -f loadtest/ --worker --master-host 10.0.0.4 --processes 2": Row("", "waits for a master elsewhere"),
     "voxpool-load pools": Row("", f"{MINUTES}; tests/load/test_big_pools.py"),
     "locust -f loadtest/ --headless --shape steps --steps 8 --step-s 15 -u 1600 -r 200 --rate-per-user 2 --nodes 100"
     ' --slots 8 --processes 2 --with-scheduler --serve-flags "--retention-s 15 --cleanup-interval-s 3"': Row(
