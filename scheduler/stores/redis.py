@@ -43,6 +43,7 @@ from voxpool.scheduler.stores.flush import (
 )
 from voxpool.scheduler.stores.meanings import BROKEN, TOPOLOGY
 from voxpool.scheduler.stores.memory import Dump, shown
+from voxpool.scheduler.stores.script_connection import Command, ScriptConnection
 from voxpool.scheduler.stores.script_sources import (
     LIST,
     NODES,
@@ -77,7 +78,7 @@ class RedisStore:
         self.url = without_password(url)
         self.client: Any = Redis(connection_pool=pool_of(url))
         """For everything beside the scripts: few connections, made when needed. Each use needs a timeout around it."""
-        self._connection: Any = pool_of(url).make_connection()
+        self._connection = ScriptConnection(pool_of(url).make_connection())
         self._answer_timeout_s = answer_timeout_s
         self._layout = layout
         self._keys = layout.keys(partition)
@@ -130,7 +131,7 @@ class RedisStore:
     async def disconnect(self, error: BaseException) -> None:
         """Close the connection of the scripts after `error`: answers may be on their way that nobody reads."""
         with contextlib.suppress(*FAULTS):
-            await self._connection.disconnect(nowait=True)
+            await self._connection.disconnect()
         if isinstance(error, StoreUnavailable) and error.meaning == TOPOLOGY:
             await self._leave_server()
 
@@ -180,7 +181,7 @@ class RedisStore:
                 if self._claim is not None:
                     await self._claim.give_back(within_s)
                 await self.client.aclose(close_connection_pool=True)
-        await self._connection.disconnect(nowait=True)
+        await self._connection.disconnect()
 
     async def _ask(self, pipe: Any, what: str) -> list[Any]:
         async with asked(self.url, what, self._answer_timeout_s):
@@ -197,28 +198,28 @@ class RedisStore:
     async def _connect(self) -> None:
         """Connect, load the scripts, and find out whether this is still the process of the last time."""
         await self._connection.connect()
-        info, *loaded = await self._exchange([("INFO", "server"), *self._loads()])
+        info, *loaded = await self._connection.exchange([("INFO", "server"), *self._loads()])
         self._check([("INFO", info), *zip(self._sources, loaded, strict=True)])
         run_id = _run_id_of(info)
         known, self.run_id = self.run_id, run_id
         if known and known != run_id:
             self.restarts += 1
 
-    def _loads(self) -> list[tuple[str, ...]]:
-        return [("SCRIPT LOAD", source.text) for source in self._sources.values()]
+    def _loads(self) -> list[Command]:
+        return [("SCRIPT", "LOAD", source.text) for source in self._sources.values()]
 
     async def _run_scripts(self, flushes: Sequence[Flush], acks: int) -> list[Outcome]:
         commands = [command for flush in flushes for command in self._commands(flush)]
         if acks:
             commands.append(("WAIT", acks, ACK_MS))
-        answers = await self._exchange(commands)
+        answers = await self._connection.exchange(commands)
         missing = next((i for i, answer in enumerate(answers) if isinstance(answer, exceptions.NoScriptError)), None)
         if missing is not None:
             # From the first missing one on, all are called again, so that they are carried out in order.
-            loaded = await self._exchange(self._loads())
+            loaded = await self._connection.exchange(self._loads())
             self._check(list(zip(self._sources, loaded, strict=True)))
             self.restarts += 1
-            answers[missing:] = await self._exchange(commands[missing:])
+            answers[missing:] = await self._connection.exchange(commands[missing:])
         outcomes, at = list[Outcome](), 0
         for flush in flushes:
             end = at + len(flush.calls) + bool(flush.mark)
@@ -266,28 +267,15 @@ class RedisStore:
         if broken is not None:
             raise broken
 
-    def _commands(self, flush: Flush) -> list[tuple[str | int | bytes, ...]]:
+    def _commands(self, flush: Flush) -> list[Command]:
         keys, sha1 = flush.keys, self._sha1
-        commands: list[tuple[str | int | bytes, ...]] = [
+        commands: list[Command] = [
             command(call) if call.name in COMMANDS else ("EVALSHA", sha1[call.name], len(keys), *keys, *call.args)
             for call in flush.calls
         ]
         if flush.mark:
             commands.append(("SET", flush.mark, "1", "PX", MARK_MS))
         return commands
-
-    async def _exchange(self, commands: Sequence[tuple[str | int | bytes, ...]]) -> list[Any]:
-        """Send `commands` at once and return what each was answered, errors of the server included."""
-        connection = self._connection
-        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-        answers: list[Any] = []
-        for name, *_ in commands:
-            try:
-                is_audio = name == "MGET"
-                answers.append(await connection.read_response(disable_decoding=is_audio, disconnect_on_error=False))
-            except exceptions.ResponseError as error:
-                answers.append(error)
-        return answers
 
 
 def pool_of(url: str) -> Any:

@@ -27,16 +27,10 @@ class PlayedConnection:
     def __init__(self, answers: Sequence[object]) -> None:
         self._answers = iter(answers)
 
-    def pack_commands(self, commands: Any) -> Any:
-        return commands
+    async def exchange(self, commands: Sequence[object]) -> list[object]:
+        return [next(self._answers) for _ in commands]
 
-    async def send_packed_command(self, commands: Any, check_health: bool) -> None:
-        assert commands
-
-    async def read_response(self, disconnect_on_error: bool) -> object:
-        return next(self._answers)
-
-    async def disconnect(self, nowait: bool) -> None:
+    async def disconnect(self) -> None:
         self.is_connected = False
 
 
@@ -77,7 +71,7 @@ async def test_no_call_is_sent_after_the_claim_is_lost() -> None:
 
 
 async def test_an_answer_that_no_script_gives_is_named() -> None:
-    store = RedisStore("redis://r")
+    store: Any = RedisStore("redis://r")
     store._connection = PlayedConnection([["n"], "PONG" * 100])
     with pytest.raises(StoreUnavailable, match=r"redis://r: '(PONG){20}' is no answer of a script$"):
         await store.run(calls(2))
@@ -85,7 +79,7 @@ async def test_an_answer_that_no_script_gives_is_named() -> None:
 
 
 async def test_a_flush_has_a_bound() -> None:
-    store = RedisStore("redis://r")
+    store: Any = RedisStore("redis://r")
     store._connection = PlayedConnection([["n"]] * CALLS_MAX)
     assert await store.run(calls(CALLS_MAX)) == [["n"]] * CALLS_MAX
     with pytest.raises(AssertionError):
