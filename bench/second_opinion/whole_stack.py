@@ -162,7 +162,7 @@ async def universe(world: Any, seed: int) -> None:
     world.net.set_latency(0.0005, 0.01)
     machine = SimloomMachine(seed)
     settings = msgspec.convert({"host": ADDRESS, "port": PORT, "store": "memory", "drain_s": 1.0}, Settings)
-    log = Log(lambda **fields: None, LEVELS["error"], SystemClock())
+    log = Log(lambda event, fields: None, LEVELS["error"], SystemClock())
     server = world.host("scheduler").spawn(serve(settings, log, machine))
 
     async def work(work: Work) -> str:

@@ -215,8 +215,7 @@ class WireWorld(ObservedWorld):
             self.core, self.doors, self.instance = self._empty_core(), None, NO_SCHEDULER
             self.hub.scheduler_built()
 
-    def _logged(self, **fields: Any) -> None:
-        event: Event = fields.pop("event")
+    def _logged(self, event: Event, fields: dict[str, Any] | str) -> None:
         if event in UNEXPECTED or (event.level >= LEVELS["error"] and event not in EXPECTED):
             self.ledger.broke(f"the scheduler logged {event.value} {str(fields)[:600]}")
 

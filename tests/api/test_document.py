@@ -30,7 +30,7 @@ Pairs = set[tuple[str, str]]
 async def routes() -> list[BaseRoute]:
     """All routes."""
     rig = MeteredRig()
-    results, log = Results(1, 1), Log(lambda **fields: None, level=100)
+    results, log = Results(1, 1), Log(lambda event, fields: None, level=100)
     dashboard = cast("Dashboard", object())  # it is not read
     observer, chance = rig.meters.observer, random.Random(1)
     doors = Doors(SETTINGS, rig.core, results, Health(), observer, chance, log, rig.exporter, dashboard=dashboard)

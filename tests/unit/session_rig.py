@@ -17,6 +17,7 @@ from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.protocol import codec
 from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, RejectedSubmit, Submit, Welcome
 from voxpool.scheduler.security.caller import ANYBODY, Caller, Role
+from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
 from voxpool.scheduler.web.gates.authorization import open_to_all
 from voxpool.scheduler.web.gates.rate_limit import RateLimit
@@ -146,10 +147,14 @@ class Place:
         self._node: Node | None = None
         self.dispatcher = self.rig.dispatcher
         self.rate_limit = RateLimit(self.settings, self.rig.core.table, self.refusals, {})
-        log = Log(lambda **fields: self.logged.append(fields), 0, self.rig.clock)
+        log = Log(self._note, 0, self.rig.clock)
         self.door = SessionDoor(
             self.settings, self.dispatcher, self.rate_limit, self.results, self.refusals, random.Random(1), log
         )
+
+    def _note(self, event: Event, fields: dict[str, Any] | str) -> None:
+        assert isinstance(fields, dict)
+        self.logged.append({"event": event, **fields})
 
     async def connect(
         self, hello: Any = None, caller: Caller | None = ANYBODY, binary: bool = True, **state: Any
