@@ -42,22 +42,40 @@ class Hints:
         self._on_hint = on_hint
         self._on_break = on_break
         self._poll_s = poll_s
+        self._listening: asyncio.Task[None] | None = None
+        self._at = ""
+        """The URL of the server that is listened to."""
 
     async def run_forever(self) -> None:
         """Listen until cancelled."""
         while True:
-            with contextlib.suppress(StoreUnavailable, *FAULTS):
-                await self._connect()
+            self._listening = listening = asyncio.create_task(self._connect())
+            try:
+                await asyncio.wait([listening])
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+            if not listening.cancelled():
+                listening.result()
             self._on_break()
             await asyncio.sleep(AGAIN_S)
 
+    def follow(self, url: str) -> None:
+        """The partition is at `url` now: subscribe there."""
+        if self._listening is not None and self._at not in ("", url):
+            self._listening.cancel()
+
     async def _connect(self) -> None:
-        client: Any = Redis(connection_pool=pool_of(await self._locate()))
-        try:
-            await self._listen(client)
-        finally:
-            with contextlib.suppress(*FAULTS):
-                await client.aclose(close_connection_pool=True)
+        """Listen until the connection breaks."""
+        with contextlib.suppress(StoreUnavailable, *FAULTS):
+            self._at = await self._locate()
+            client: Any = Redis(connection_pool=pool_of(self._at))
+            try:
+                await self._listen(client)
+            finally:
+                self._at = ""
+                with contextlib.suppress(*FAULTS):
+                    await client.aclose(close_connection_pool=True)
 
     async def _listen(self, client: Any) -> None:
         """Return when the partition has moved or the server is silent."""

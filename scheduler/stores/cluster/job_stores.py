@@ -44,10 +44,12 @@ class JobStores:
         self, partition: int, scheduler: str, on_subscribed: Callable[[], None], on_hint: Callable[[str], None]
     ) -> Hints:
         """Return the subscription of `scheduler` to the hints of a partition."""
-        slot = self.partitions[partition].slot
-        return Hints(
-            lambda: self._locator.locate(slot), partition, scheduler, on_subscribed, on_hint, self._locator.doubt
+        store = self.partitions[partition]
+        hints = Hints(
+            lambda: self._locator.locate(store.slot), partition, scheduler, on_subscribed, on_hint, self._locator.doubt
         )
+        store.on_move = hints.follow
+        return hints
 
     async def agree(self) -> None:
         """See that all schedulers are set to the same number of partitions. Raises ConfigError or StoreUnavailable."""
@@ -73,6 +75,7 @@ class JobStores:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._locator.close()
         primaries, self._primaries = self._primaries, {}
         for primary in primaries.values():
             await primary.store.close()
@@ -82,7 +85,9 @@ class JobStores:
         url = await self._locator.locate(partition.slot)
         if url != partition.at:
             left, partition.at = partition.at, url
-            await self._close_unless_used(left)
+            if left:
+                partition.on_move(url)
+                await self._close_unless_used(left)
         primary = self._primaries.get(url)
         if primary is None:
             store = RedisStore(url, answer_timeout_s=self._answer_timeout_s, layout=JOBS)
@@ -112,6 +117,8 @@ class PartitionStore:
         self.slot = slot_of(self.keys[0])
         self.at = ""
         """The URL of its primary when it was last located."""
+        self.on_move: Callable[[str], None] = _ignore
+        """Called with the URL of another primary."""
         self._mark = f"{JOBS.prefix}{{{number}}}:mark" if has_acks else ""
         self._stores = stores
         self._life = ""
@@ -128,3 +135,7 @@ class PartitionStore:
         if life and life != self._life:
             self.restarts += 1
         return answers
+
+
+def _ignore(_url: str) -> None:
+    """Nobody has to know."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ from voxpool.scheduler.stores.shown import without_password
 SLOTS = 16_384
 ASK_S = 1.0
 """For the question to one node; another one is asked when it takes longer."""
+KEEP_S = 1.0
+"""How long the answer of a Sentinel is used before the next question."""
 NODES_MAX = 64
 """Nodes of a cluster that are remembered for the next question."""
 
@@ -40,6 +43,10 @@ class Locator(Protocol):
 
     def doubt(self) -> None:
         """What is known may be out of date."""
+        ...
+
+    async def close(self) -> None:
+        """Ask nobody any more."""
         ...
 
 
@@ -63,6 +70,9 @@ class OneServer:
     def doubt(self) -> None:
         """It is the only one."""
 
+    async def close(self) -> None:
+        """Nobody is asked."""
+
 
 class _Asking:
     """Asks one of several nodes, and keeps the answer; those that wait for it share one question."""
@@ -78,9 +88,12 @@ class _Asking:
         """Ask again before the next use."""
         self._is_known = False
 
-    async def _know(self) -> None:
+    async def close(self) -> None:
+        """Each question ends with its answer."""
+
+    async def _know(self, again: bool = False) -> None:
         async with self._asking:
-            if self._is_known:
+            if self._is_known and not again:
                 return
             why = ""
             for _ in range(len(self._nodes)):
@@ -140,20 +153,39 @@ class ClusterMap(_Asking):
 
 
 class Sentinels(_Asking):
-    """The primary that Sentinels name; it has all slots."""
+    """The primary that Sentinels name; it has all slots.
+
+    They are asked again all the time: after a fail-over the old primary takes writes, which are lost, for up to ten
+    seconds, until a Sentinel makes it a replica.
+    """
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         self._url = ""
+        self._asked_s = 0.0
+        self._again: asyncio.Task[None] | None = None
 
     async def locate(self, slot: int) -> str:
         """Return the URL of the primary. Raises StoreUnavailable."""
         if not self._is_known:
             await self._know()
+        elif asyncio.get_running_loop().time() > self._asked_s + KEEP_S and (self._again is None or self._again.done()):
+            self._again = asyncio.create_task(self._ask_again())
         return self._url
 
+    async def close(self) -> None:
+        """Ask nobody any more."""
+        if self._again is not None:
+            self._again.cancel()
+            await asyncio.gather(self._again, return_exceptions=True)
+
+    async def _ask_again(self) -> None:
+        """While no Sentinel answers, the primary of before may well be there."""
+        with contextlib.suppress(StoreUnavailable):
+            await self._know(again=True)
+
     async def _ask(self, node: Host) -> str:
-        name = self._address.name
+        name, self._asked_s = self._address.name, asyncio.get_running_loop().time()
         found = await _answer(self._address.sentinel_url(node), "SENTINEL GET-MASTER-ADDR-BY-NAME", name)
         if not isinstance(found, list) or len(found) != 2:
             return f"Sentinel {node.host}:{node.port} knows no primary {name!r}"

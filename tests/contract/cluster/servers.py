@@ -29,11 +29,11 @@ class ClusterNode:
         self.id = f"{number:040x}"
         self.folder = folder / str(number)
         self.folder.mkdir()
-        self.bus = _port()
+        self.bus = quiet_port()
         own = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--repl-diskless-sync-delay", "0")
         timeouts = ("--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--cluster-replica-validity-factor", "0")
         self.server = RedisServer(self.folder, *own, *timeouts, *options, binary=binary)
-        self.server.port = _port()
+        self.server.port = quiet_port()
         self.is_running = False
         self.client: Any = Redis(port=self.server.port, decode_responses=True, protocol=2, socket_timeout=20)
 
@@ -222,7 +222,7 @@ class Cluster:
         return "\n".join([*lines, "vars currentEpoch 6 lastVoteEpoch 0", ""])
 
 
-def _port() -> int:
+def quiet_port() -> int:
     """Return a free port below those that the kernel gives to connections: a killed server must get it again."""
     while True:
         port = random.randrange(15_000, 30_000)
