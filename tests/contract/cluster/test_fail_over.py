@@ -20,6 +20,7 @@ from voxpool.scheduler.stores.script_sources import JOBS
 from voxpool.sim.instances.desk import SharedDesk
 
 JOBS_HELD = 30
+BOUNDS = Bounds(1000, 10**9, 1000)
 OTHER_SLOT = 1
 """A slot of another primary than that of partition 0."""
 

@@ -13,9 +13,11 @@ from tests.contract.conftest import run_when_back
 from tests.contract.jobs.schedulers import until
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Submit
+from voxpool.scheduler.shared.calls import Bounds, Submit
 from voxpool.scheduler.stores.cluster.hints import Hints
 from voxpool.scheduler.stores.cluster.job_stores import JobStores, PartitionStore
+
+BOUNDS = Bounds(1000, 10**9, 1000)
 
 
 @pytest.fixture
@@ -48,8 +50,8 @@ class Listener:
 async def invite(partition: PartitionStore, number: int) -> None:
     """Let the store invite scheduler a: a job comes for which it is hungry."""
     beat, hungry = calls.beat("a", 1, 9_000, 8_000, 100, True), calls.take("a", 1, 0, [("p:q", 9, True)])
-    job = Submit(f"0.{number}", "p:q", False, 0, 3, 10, "c", "m")
-    await run_when_back(partition, [beat, hungry, calls.submit("b", 1, 0, 8_000, 1000, 10**9, [job])])
+    job = Submit(f"0.{number}", "p:q", False, 0, 3, 10, "c", "", "m")
+    await run_when_back(partition, [beat, hungry, calls.submit("b", 1, 0, 8_000, BOUNDS, [job])])
 
 
 @pytest.mark.parametrize("action", ["move", "fail_over"])

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 
 from tests.contract.jobs.schedulers import Client, Worker, audio, scheduler, submit, until
-from voxpool.scheduler.shared.desk import SharedDesk
+from voxpool.sim.instances.desk import SharedDesk
 
 PARTITIONS = 6
 """Two on each of three primaries."""
