@@ -11,6 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
+from voxpool.loadtest.chaos._judge import STORE
 from voxpool.loadtest.chaos._site import Scheduler, Site, Worker
 from voxpool.loadtest.chaos._sizes import SCHEDULER_LEASE_S, Sizes
 from voxpool.loadtest.processes._line import Line
@@ -26,7 +27,6 @@ WHOLE_S = 30.0
 """The time in which a cluster is whole again after a fail-over."""
 LAG_S = (0.3, 1.0)
 LOOK_S = 0.1
-STORE = "store"
 
 T = TypeVar("T", Scheduler, Worker)
 Act = Callable[[Site, random.Random], Awaitable[bool]]

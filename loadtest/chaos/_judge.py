@@ -13,6 +13,10 @@ from itertools import pairwise
 from voxpool.loadtest.chaos._entries import Accepted, Again, AnyEntry, Asked, Ended, Finished, Refused, Started
 
 COMPLETED = "completed"
+STORE = "store"
+"""The target of faults that hit all."""
+RECOVERS_S = 10.0
+"""The time after a fault in which a node or scheduler may still be judged dead for it."""
 NAMED_MAX = 10
 """Number of requests that are named for each finding."""
 
@@ -152,19 +156,15 @@ class _Places:
 
 def _rerun(number: int, first: Started, second: Started, faults: Sequence[Done], places: _Places) -> Rerun:
     """Find the last fault before the second start that hit the node or the scheduler of the first one."""
-    holders = {first.node, places.at(first.node, first.at_s)}
+    holders = {first.node, places.at(first.node, first.at_s), STORE}
     hits = [
         fault
         for fault in faults
         if fault.began_s <= second.at_s
         and fault.healed_s + RECOVERS_S >= first.at_s
-        and (holders & {*fault.target.split()} or not fault.target)
+        and holders & {*fault.target.split()}
     ]
     if not hits:
         return Rerun(number, first, second, "", second.at_s - first.at_s)
     hit = max(hits, key=lambda fault: fault.began_s)
     return Rerun(number, first, second, hit.kind, second.at_s - max(hit.began_s, first.at_s))
-
-
-RECOVERS_S = 10.0
-"""The time after a fault in which a node or scheduler may still be judged dead for it."""

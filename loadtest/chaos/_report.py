@@ -72,6 +72,7 @@ def _lines(outcome: Outcome) -> list[Line]:
     found, sizes = outcome.found, outcome.sizes
     loses_writes = any(KINDS[fault.kind].loses_writes for fault in outcome.faults)
     avoidable = {rerun.number for rerun in found.reruns if rerun.cause not in OF_NODE}
+    unexplained = len({rerun.number for rerun in found.reruns if not rerun.cause})
     waits = found.waits_after(*OF_SCHEDULER)
     is_shared = sizes.jobs == "redis"
     enough = len(waits) >= RERUNS_MIN
@@ -95,12 +96,14 @@ def _lines(outcome: Outcome) -> list[Line]:
             sizes.name, "jobs that ran twice although their node lived", "%", None,
             100 * len(avoidable) / max(1, found.asked), limit=f"<= {RAN_TWICE_PERCENT:g}" if is_shared else "",
         ),
+        zero("jobs that ran twice without a fault that explains it", unexplained),
         Line(sizes.name, "jobs that ran twice", "%", None, 100 * found.ran_twice / max(1, found.asked)),
         Line(
             sizes.name, "a killed scheduler's jobs run again after, p99", "s", None,
             _percentile(waits, 0.99), limit=f"<= {RERUN_S:g}" if enough and is_shared else "",
         ),
         zero("keys of the store without an owner", sum(outcome.left.values())),
+        Line(sizes.name, "keys that only their time to live removes", "", None, outcome.expiring),
         zero("processes that ended with another exit code than 0", len(outcome.ends)),
         zero("errors in the logs of the schedulers", len(outcome.errors)),
         Line(sizes.name, "longest time from asking to the answer", "s", None, _longest_s(found)),

@@ -38,6 +38,8 @@ class Outcome:
     began_s: float
     ended_s: float
     left: Counter[str]
+    expiring: int
+    """Keys that only their time to live removes, at the end."""
     left_out: Counter[str]
     """Planned faults that found nothing to break: kind -> number."""
     ends: dict[str, list[int]]
@@ -63,6 +65,7 @@ async def run(sizes: Sizes, folder: Path, tick: Callable[[], None] = lambda: Non
         ended_s = now_s()
         ends = await _stop_nodes(site)
         left = await _left(site)
+        expiring = await asyncio.to_thread(site.store.expiring)
         for scheduler in site.schedulers:
             await scheduler.stop()
             if any(scheduler.ends):
@@ -70,7 +73,9 @@ async def run(sizes: Sizes, folder: Path, tick: Callable[[], None] = lambda: Non
         found = judge(read_entries(site.ledger), site.done, site.connected)
         errors = site.errors()
         lives = sum(scheduler.lives for scheduler in site.schedulers)
-        return Outcome(sizes, found, site.done, began_s, ended_s, left, left_out, ends, errors, site.complaints, lives)
+        return Outcome(
+            sizes, found, site.done, began_s, ended_s, left, expiring, left_out, ends, errors, site.complaints, lives
+        )
 
 
 async def _break(site: Site, faults: list[Planned], tick: Callable[[], None]) -> Counter[str]:

@@ -17,8 +17,10 @@ from voxpool.loadtest.processes._own_cluster import OwnCluster, cluster_ports
 from voxpool.loadtest.processes._own_redis import OwnRedis
 
 CLUSTER_NODES = 6
-OWNED = re.compile(r"vp:partitions|vp:\{\d+\}:owner|vp:jobs:\{\d+\}:(counts|schedulers)")
-"""Keys that have an owner while no node is connected and no job is kept: a living scheduler, or nobody needs one."""
+OWNED = re.compile(r"vp:partitions|vp:\{\d+\}:owner|vp:jobs:\{\d+\}:(counts|partitions|schedulers|hungry)")
+"""Keys that may be there while no node is connected and no job is kept, beside those with a time to live. Of hunger the
+owner is a living scheduler.
+"""
 
 
 class Store:
@@ -63,30 +65,30 @@ class Store:
         return [self._lines[self.servers.index(server)]] if self.kind == "cluster" else self._lines
 
     def left(self) -> Counter[str]:
-        """Return what is left without an owner: key without its partition -> number of members.
-
-        To be asked when no job and no node is left.
-        """
+        """Return what is left without an owner, when no job and no node is: key without its partition -> members."""
         found: Counter[str] = Counter()
         for client in self._primaries():
-            with client:
-                for key in client.scan_iter(count=500):
-                    found.update(_unowned(client, key))
+            for key in client.scan_iter(count=500):
+                found.update(_unowned(client, key))
         return found
+
+    def expiring(self) -> int:
+        """Return the number of keys that only their time to live removes."""
+        return sum(sum(int(client.ttl(key)) > 0 for key in client.scan_iter(count=500)) for client in self._primaries())
 
     def members(self) -> int:
         """Return the number of schedulers that the store believes in, in the partition that has most."""
         most = 0
         for client in self._primaries():
-            with client:
-                for key in client.scan_iter(match="vp:jobs:*:schedulers"):
-                    most = max(most, int(client.zcard(key)))
+            for key in client.scan_iter(match="vp:jobs:*:schedulers"):
+                most = max(most, int(client.zcard(key)))
         return most
 
     def _primaries(self) -> Iterator[redis.Redis]:
         servers = self.servers if self.cluster is None else self.cluster.primaries()
         for server in servers:
-            yield redis.Redis(host="127.0.0.1", port=server.port, decode_responses=True, socket_timeout=5)
+            with redis.Redis(host="127.0.0.1", port=server.port, decode_responses=True, socket_timeout=5) as client:
+                yield client
 
     def _stop(self) -> None:
         for server in self.servers:
@@ -95,15 +97,16 @@ class Store:
 
 def _unowned(client: redis.Redis, key: str) -> dict[str, int]:
     plain = re.sub(r"\{\d+\}", "{p}", key)
-    if OWNED.fullmatch(key):
-        if not key.endswith(":counts"):
-            return {}
-        _, open_, bytes_, mail = str(client.hget(key, "all")).split("|")
-        return {
-            f"{plain} {name}": int(value)
-            for name, value in (("open", open_), ("bytes", bytes_), ("mail", mail))
-            if int(value)
-        }
+    if key.endswith(":counts"):
+        _, open_, bytes_, _ = str(client.hget(key, "all")).split("|")
+        return {f"{plain} {name}": int(value) for name, value in (("open", open_), ("bytes", bytes_)) if int(value)}
+    if key.endswith(":hungry"):
+        names: Any = client.zrange(key.replace(":hungry", ":schedulers"), 0, -1)
+        members: Any = client.zrange(key, 0, -1)
+        of_nobody = [member for member in members if not {*names} & {*member.split("|")}]
+        return {plain: len(of_nobody)} if of_nobody else {}
+    if OWNED.fullmatch(key) or int(client.ttl(key)) > 0:
+        return {}
     kind: Any = client.type(key)
     sizes: dict[str, Any] = {"zset": client.zcard, "hash": client.hlen, "list": client.llen, "set": client.scard}
     return {plain: int(sizes[kind](key)) if kind in sizes else 1}
