@@ -23,6 +23,7 @@ JOBS_MIN = 100
 ERRORS_SHOWN = 20
 OF_SCHEDULER = ("kill_scheduler",)
 OF_NODE = ("kill_node", "freeze_node")
+OF_DATA = tuple(name for name, kind in KINDS.items() if kind.loses_writes)
 
 
 def report(outcomes: Sequence[Outcome]) -> Report:
@@ -71,7 +72,7 @@ def _options(outcome: Outcome) -> dict[str, object]:
 def _lines(outcome: Outcome) -> list[Line]:
     found, sizes = outcome.found, outcome.sizes
     loses_writes = any(KINDS[fault.kind].loses_writes for fault in outcome.faults)
-    avoidable = {rerun.number for rerun in found.reruns if rerun.cause not in OF_NODE}
+    avoidable = {rerun.number for rerun in found.reruns if rerun.cause not in (*OF_NODE, *OF_DATA)}
     unexplained = len({rerun.number for rerun in found.reruns if not rerun.cause})
     waits = found.waits_after(*OF_SCHEDULER)
     is_shared = sizes.jobs == "redis"
@@ -93,7 +94,7 @@ def _lines(outcome: Outcome) -> list[Line]:
             limit="" if loses_writes else "== 0",
         ),
         Line(
-            sizes.name, "jobs that ran twice although their node lived", "%", None,
+            sizes.name, "jobs that ran twice although their node and Redis' data lived", "%", None,
             100 * len(avoidable) / max(1, found.asked), limit=f"<= {RAN_TWICE_PERCENT:g}" if is_shared else "",
         ),
         zero("jobs that ran twice without a fault that explains it", unexplained),

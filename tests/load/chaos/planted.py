@@ -1,12 +1,12 @@
 """A scheduler with planted bugs, which the ledger of a chaos run must find.
 
-`python -m tests.load.chaos.planted serve …` is a `voxpool serve` that sends some results twice, some not at all, and
-some to the wrong job.
+`python -m tests.load.chaos.planted BUG serve …` is a `voxpool serve` with one of BUGS.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +15,7 @@ import msgspec
 
 from voxpool.scheduler.cli import main
 from voxpool.scheduler.protocol.messages import JobResult
+from voxpool.scheduler.shared.feed_answers import FeedAnswers
 from voxpool.scheduler.web.sessions.session import SessionConnection
 
 RIGHT = 10
@@ -55,6 +56,23 @@ def plant(*bugs: Bug) -> None:
     patch.object(SessionConnection, "send", wrong).start()
 
 
-if __name__ == "__main__":
+def results() -> None:
+    """Some results come twice, some never, and some have the output of another job."""
     plant(twice, never, of_another)
+
+
+def no_asking_again() -> None:
+    """What Redis has forgotten is not asked for again."""
+
+    def ask_again(feed: FeedAnswers) -> None:
+        feed.must_beat = feed._must_reconcile = True
+        feed.hunger.forget()
+
+    patch.object(FeedAnswers, "ask_again", ask_again).start()
+
+
+BUGS = {"results": results, "no_asking_again": no_asking_again}
+
+if __name__ == "__main__":
+    BUGS[sys.argv.pop(1)]()
     main()

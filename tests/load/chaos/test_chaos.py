@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +14,36 @@ from voxpool.loadtest.chaos._run import run
 from voxpool.loadtest.chaos._sizes import Sizes
 from voxpool.loadtest.commands._cli import cli
 
-SMALL = Sizes(jobs="memory", schedulers=1, nodes=2, clients=2, duration_s=6, every_s=2, drain_s=5)
+SMALL = Sizes(schedulers=2, nodes=4, clients=2, duration_s=8, every_s=2, drain_s=5)
+PLANTED = "tests.load.chaos.planted"
 
 
 @pytest.mark.alone
-async def test_the_ledger_finds_planted_bugs(tmp_path: Path) -> None:
-    """Results that come twice, never, or with the output of another job."""
-    wrong = Sizes(**{**vars(SMALL), "program": ("tests.load.chaos.planted",), "kinds": ("cut_peers",)})
-    outcome = await run(wrong, tmp_path)
+def test_a_short_run_loses_nothing(tmp_path: Path) -> None:
+    """Three schedulers on one Redis: one dies, a node dies, connections break, and Redis comes back empty."""
+    kinds = ("kill_scheduler", "kill_node", "cut_peers", "cut_store", "empty_store", "freeze_scheduler")
+    arguments = ["--duration", "14", "--every", "2", "--nodes", "5", "--clients", "3", "--out", str(tmp_path)]
+    arguments += [word for kind in kinds for word in ("--fault", kind)]
+    said = CliRunner().invoke(cli, ["chaos", *arguments], standalone_mode=False)
+    report = json.loads((tmp_path / "report.json").read_text())
+    broken = [check for check in report["checks"] if not check["ok"]]
+    assert not broken and said.return_value == 0, (broken, report["notes"])
+    assert (tmp_path / "redis-1" / "report.html").exists() and (tmp_path / "report.html").exists()
+
+
+@pytest.mark.alone
+async def test_the_ledger_finds_results_that_go_wrong(tmp_path: Path) -> None:
+    """They come twice, never, or with the output of another job."""
+    outcome = await run(replace(SMALL, program=(PLANTED, "results"), kinds=("cut_peers",)), tmp_path)
     assert outcome.found.twice and outcome.found.lost and outcome.found.wrong
+    assert report([outcome]).exit_code == 1
+
+
+@pytest.mark.alone
+async def test_without_asking_again_a_redis_that_comes_back_empty_loses_jobs(tmp_path: Path) -> None:
+    """With it the short run above loses none."""
+    outcome = await run(replace(SMALL, program=(PLANTED, "no_asking_again"), kinds=("empty_store",)), tmp_path)
+    assert outcome.found.lost
     assert report([outcome]).exit_code == 1
 
 

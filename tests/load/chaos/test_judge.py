@@ -129,6 +129,7 @@ def outcome(*entries: AnyEntry, **changed: Any) -> Outcome:
         "began_s": 0.0,
         "ended_s": 10.0,
         "left": Counter(),
+        "expiring": 0,
         "left_out": Counter(),
         "ends": {},
         "errors": [],
