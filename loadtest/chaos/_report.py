@@ -19,6 +19,8 @@ RERUN_S = SCHEDULER_LEASE_S + SCHEDULER_LEASE_S / 3 + 1
 RERUNS_MIN = 20
 """Second runs without which a percentile of their times says nothing."""
 RAN_TWICE_PERCENT = 1.0
+SHARE_MIN = 5000
+"""Jobs without which that share depends on the first few faults."""
 JOBS_MIN = 100
 ERRORS_SHOWN = 20
 OF_SCHEDULER = ("kill_scheduler",)
@@ -76,6 +78,7 @@ def _lines(outcome: Outcome) -> list[Line]:
     unexplained = len({rerun.number for rerun in found.reruns if not rerun.cause})
     waits = found.waits_after(*OF_SCHEDULER)
     is_shared = sizes.jobs == "redis"
+    share_limit = f"<= {RAN_TWICE_PERCENT:g}" if is_shared and found.asked >= SHARE_MIN else ""
     enough = len(waits) >= RERUNS_MIN
 
     def zero(name: str, figure: int) -> Line:
@@ -95,7 +98,7 @@ def _lines(outcome: Outcome) -> list[Line]:
         ),
         Line(
             sizes.name, "jobs that ran twice although their node and Redis' data lived", "%", None,
-            100 * len(avoidable) / max(1, found.asked), limit=f"<= {RAN_TWICE_PERCENT:g}" if is_shared else "",
+            100 * len(avoidable) / max(1, found.asked), limit=share_limit,
         ),
         zero("jobs that ran twice without a fault that explains it", unexplained),
         Line(sizes.name, "jobs that ran twice", "%", None, 100 * found.ran_twice / max(1, found.asked)),

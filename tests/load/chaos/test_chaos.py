@@ -14,7 +14,7 @@ from voxpool.loadtest.chaos._run import run
 from voxpool.loadtest.chaos._sizes import Sizes
 from voxpool.loadtest.commands._cli import cli
 
-SMALL = Sizes(schedulers=2, nodes=4, clients=2, duration_s=8, every_s=2, drain_s=5)
+SMALL = Sizes(schedulers=2, nodes=4, clients=2, duration_s=6, every_s=1.5, drain_s=4)
 PLANTED = "tests.load.chaos.planted"
 
 
