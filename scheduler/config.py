@@ -57,9 +57,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "names",
         ),
     ] = ()
-    store: Annotated[str, _setting("embedded (a Valkey started by voxpool), memory, or redis://host:port/db", "")] = (
-        "embedded"
-    )
+    store: Annotated[
+        str,
+        _setting(
+            "embedded (a Valkey started by voxpool), memory, or redis://host:port/db; with jobs = redis also "
+            "redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/name",
+            "",
+        ),
+    ] = "embedded"
     jobs: Annotated[
         str,
         msgspec.Meta(
@@ -316,7 +321,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.lease_s <= self.heartbeat_s:
             raise ValueError(f"lease_s ({self.lease_s}) must be longer than heartbeat_s ({self.heartbeat_s})")
         if self.jobs == REDIS:
-            if not self.store not in ("embedded", "memory"):
+            if self.store in ("embedded", "memory"):
                 raise ValueError("jobs = redis needs a server that all schedulers reach: store = redis://HOST:PORT/DB")
             if self.order == FAIR:
                 raise ValueError("order = fair needs jobs = memory: schedulers that share jobs take them by their age")

@@ -8,10 +8,11 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-from voxpool.scheduler.config import Settings
+from voxpool.scheduler.config import REDIS, Settings
 from voxpool.scheduler.doctor.finding import Finding, Trouble
-from voxpool.scheduler.doctor.judge import second_scheduler, store_findings
+from voxpool.scheduler.doctor.judge import cluster_as_one_server, second_scheduler, store_findings
 from voxpool.scheduler.errors import CannotStart, ConfigError, StoreUnavailable
+from voxpool.scheduler.stores.cluster.job_stores import JobStores
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.facts import StoreFacts
 from voxpool.scheduler.stores.redis import RedisStore
@@ -64,10 +65,14 @@ async def look_at_store(
         return []
     if settings.store == "embedded":
         return await _try_embedded(state_dir)
+    if settings.jobs == REDIS:
+        return await _look_at_jobs(settings, now_ms)
     store = RedisStore(settings.store)
     try:
         facts: StoreFacts = await store.facts(now_ms)
         found = store_findings(facts)
+        if facts.is_cluster:
+            found.append(cluster_as_one_server(store.url))
         if facts.owner and facts.owner != own and await store.is_in_use():
             found.append(second_scheduler(facts))
         return found
@@ -75,6 +80,19 @@ async def look_at_store(
         return [store_unreachable(store.url, str(error))]
     finally:
         await store.close()
+
+
+async def _look_at_jobs(settings: Settings, now_ms: Callable[[], int]) -> list[Finding]:
+    """Look at the servers of jobs that several schedulers share."""
+    stores = JobStores(settings.store, settings.partitions, settings.acks)
+    try:
+        facts = await stores.facts(now_ms)
+        misused = facts.is_cluster and not stores.is_cluster
+        return store_findings(facts) + ([cluster_as_one_server(stores.url)] if misused else [])
+    except StoreUnavailable as error:
+        return [store_unreachable(stores.url, str(error))]
+    finally:
+        await stores.close()
 
 
 def store_unreachable(where: str, what: str) -> Finding:

@@ -76,7 +76,21 @@ def settings_findings(
 
 
 def store_findings(facts: StoreFacts) -> list[Finding]:
-    """Judge the facts about a store."""
+    """Judge the facts about a store: each of its servers."""
+    return [finding for one in (facts, *facts.others) for finding in _server_findings(one)]
+
+
+def cluster_as_one_server(where: str) -> Finding:
+    """Return the finding that a node of a cluster is used as if it had all keys."""
+    return Finding(
+        Trouble.STORE_CLUSTER,
+        where,
+        "it is a node of a Redis Cluster, which has a part of the keys only",
+        "with jobs = redis write redis+cluster://HOST:PORT; jobs = memory needs a server that is not in a cluster",
+    )
+
+
+def _server_findings(facts: StoreFacts) -> list[Finding]:
     found = []
     if _numbers(facts.redis_version) < REDIS_VERSION_MIN:
         least = ".".join(map(str, REDIS_VERSION_MIN))

@@ -37,8 +37,8 @@ class SharedStore:
         return await self._jobs.census()
 
     async def facts(self, now_ms: Callable[[], int]) -> StoreFacts | None:
-        """Return the facts about the server that has the first partition. Raises StoreUnavailable."""
-        return (await self._jobs.facts(now_ms))[0]
+        """Return the facts about its servers. Raises StoreUnavailable."""
+        return await self._jobs.facts(now_ms)
 
     async def close(self, within_s: float = 0.0) -> None:
         """Close all connections."""

@@ -29,6 +29,10 @@ class StoreFacts(msgspec.Struct):
     """The scheduler that works on it, as it calls itself; "" = none, or one that needs no claim."""
     asked_by: str = ""
     """The name under which the caller has claimed it, also while an emptied store has no owner; "" = it has not."""
+    is_cluster: bool = False
+    """Whether it is a node of a Redis Cluster."""
+    others: list[StoreFacts] = []
+    """The other primaries of the cluster that have jobs."""
 
 
 async def ask_facts(client: Any, url: str, now_ms: Callable[[], int], asked_by: str = "") -> StoreFacts:
@@ -37,6 +41,7 @@ async def ask_facts(client: Any, url: str, now_ms: Callable[[], int], asked_by: 
     before_ms = now_ms()
     seconds, microseconds = await client.time()
     after_ms = now_ms()
+    is_cluster = bool(info.get("cluster_enabled"))
     valkey = info.get("valkey_version")
     return StoreFacts(
         url=url,
@@ -46,8 +51,9 @@ async def ask_facts(client: Any, url: str, now_ms: Callable[[], int], asked_by: 
         eviction=str(info["maxmemory_policy"]),
         role=str(info["role"]),
         clock_ahead_ms=ahead_ms(int(seconds) * 1000 + int(microseconds) // 1000, before_ms, after_ms),
-        owner=str(await client.get(OWNER_KEY) or ""),
+        owner="" if is_cluster else str(await client.get(OWNER_KEY) or ""),
         asked_by=asked_by,
+        is_cluster=is_cluster,
     )
 
 

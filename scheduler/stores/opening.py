@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from voxpool.scheduler.stores.redis import RedisStore
 
 
+SEVERAL = ("redis+", "rediss+")
+"""How addresses of more than one server begin (cluster/addresses.py)."""
+
+
+def _cluster(shown: str) -> str:
+    return (
+        f"store = {shown!r} is a node of a Redis Cluster, which has a part of the keys only: with jobs = redis write "
+        "redis+cluster://HOST:PORT, with jobs = memory use a server that is not in a cluster"
+    )
+
+
 def _ignore(_reason: str) -> None:
     """Ignore it."""
 
@@ -46,11 +57,15 @@ async def open_store(
         try:
             await store.ping()
             if owner:
+                if (await store.facts(lambda: 0)).is_cluster:
+                    raise ConfigError(_cluster(store.url))
                 await store.claim(owner, on_lost)
         except VoxpoolError:
             await store.close()
             raise
         return store
+    if spec.startswith(SEVERAL):
+        raise ConfigError(f"store = {without_password(spec)!r} needs jobs = redis; jobs = memory: redis://HOST:PORT/DB")
     raise ConfigError(f"store = {without_password(spec)!r} is none of embedded, memory, redis://HOST:PORT/DB")
 
 
@@ -64,6 +79,8 @@ async def open_jobs(url: str, partitions: int, acks: int) -> JobStores:
     stores = JobStores(url, partitions, acks)
     try:
         await stores.ping()
+        if not stores.is_cluster and (await stores.facts(lambda: 0)).is_cluster:
+            raise ConfigError(_cluster(stores.url))
         await stores.agree()
     except VoxpoolError:
         await stores.close()

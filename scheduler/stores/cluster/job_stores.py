@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.stores.claim import agree_on_partitions
-from voxpool.scheduler.stores.cluster.addresses import address_of
+from voxpool.scheduler.stores.cluster.addresses import CLUSTER, address_of
 from voxpool.scheduler.stores.cluster.hints import Hints
 from voxpool.scheduler.stores.cluster.locating import locator_of, slot_of
 from voxpool.scheduler.stores.cluster.primary import Primary
@@ -33,7 +33,10 @@ class JobStores:
     """
 
     def __init__(self, url: str, partitions: int, acks: int = 0, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
-        self._locator = locator_of(address_of(url))
+        address = address_of(url)
+        self.is_cluster = address.kind == CLUSTER
+        """Whether `url` says so."""
+        self._locator = locator_of(address)
         self.url = without_password(url)
         self.partitions = [PartitionStore(self, number, bool(acks)) for number in range(partitions)]
         self._acks = acks
@@ -69,9 +72,11 @@ class JobStores:
             found.update(await primary.store.census(partition.keys))
         return {family: found[family] for family in JOBS.kinds}
 
-    async def facts(self, now_ms: Callable[[], int]) -> list[StoreFacts]:
-        """Return the facts about each primary that serves partitions. Raises StoreUnavailable."""
-        return [await primary.store.facts(now_ms) for primary in await self._all()]
+    async def facts(self, now_ms: Callable[[], int]) -> StoreFacts:
+        """Return the facts about the first partition's primary, with the others'. Raises StoreUnavailable."""
+        first, *others = [await primary.store.facts(now_ms) for primary in await self._all()]
+        first.others = others
+        return first
 
     async def close(self) -> None:
         """Close all connections."""
