@@ -8,10 +8,10 @@ SHELL := /usr/bin/env bash
 BIN := .venv/bin
 CHECKED := voxpool findings mutation ops reference tests
 # What both Pythons run: each part of the scheduler by itself and the public API (asyncio, typing, text of exceptions), what
-# reads the interpreter's memory, and the virtual event loop with the traces of its runs, which must not differ. The rest
-# is the same code in larger compositions, with servers that know nothing of a Python version; test_load_* calculates.
+# reads the interpreter's memory, and the virtual event loop. The rest is the same code in larger compositions, with servers
+# that know nothing of a Python version; test_load_* calculates; tests/sim/test_determinism.py compares both Pythons' traces.
 BOTH := tests/unit --ignore-glob=*/test_load_*.py tests/fundamentals tests/leakgate/test_inside.py \
-    tests/leakgate/test_sizes_and_tracing.py tests/sim/test_loop.py tests/sim/test_determinism.py tests/sim/explore/test_schedules.py
+    tests/leakgate/test_sizes_and_tracing.py tests/sim/test_loop.py tests/sim/explore/test_schedules.py
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of:"

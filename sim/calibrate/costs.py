@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincinv
 
 from voxpool.scheduler.errors import ConfigError
 from voxpool.sim.calibrate.measured import Burst, Measured
@@ -124,6 +123,8 @@ def halved(sums: Floats) -> Floats:
     mean = float(above.mean())
     spread = max(SPREAD_MIN, math.log(mean) - float(np.log(above).mean()))
     shape = (3 - spread + math.sqrt((spread - 3) ** 2 + 24 * spread)) / (12 * spread)
+    from scipy.special import gammaincinv  # takes 0.3 s to import, and the list of commands does not need it
+
     quantiles = np.asarray(gammaincinv(shape / 2, (np.arange(FINE) + 0.5) / FINE), dtype=np.float64)
     values = _means(quantiles) / float(quantiles.mean()) * (float(sums.mean()) - least) / 2
     halves: Floats = least / 2 + values

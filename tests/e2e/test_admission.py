@@ -19,7 +19,7 @@ from tests.e2e.test_processes import started
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Worker
 
-FLOOD = 300
+FLOOD = 100
 
 
 @pytest.fixture

@@ -3,86 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import gc
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
+from tests.leakgate.foreign import ROOT
+from tests.leakgate.planted_sizes import MARKED, PAIRS, STRINGS, Grown
 from voxpool.leakgate.errors import BadRequest, TraceError
 from voxpool.leakgate.inside.door import switch
 from voxpool.leakgate.inside.report import MemoryReporter
-from voxpool.leakgate.inside.sizes import Sizes, measure_sizes, type_name
 from voxpool.leakgate.inside.tracing import FRAMES_MAX, Tracer
 
 
-def sizes() -> Sizes:
-    gc.collect()  # leftovers of other tests
-    *_, last = measure_sizes(100_000, time.perf_counter)
-    assert last is not None
-    return last
-
-
-class Marked(bytes):
-    """A type of bytes of its own."""
-
-    __slots__ = ()
-
-
-def holder() -> None:
-    """A global object to hang a table on."""
-
-
-class Planted:
-    """Objects made between two measurements, which the tests share: each measurement reads the whole process."""
-
-    def __init__(self) -> None:
-        table: list[Marked] = []
-        holder.table = table  # type: ignore[attr-defined]
-        gc.collect()  # garbage of earlier tests
-        self.before = sizes()
-        gc.freeze()
-        table.extend(Marked(900) for _ in range(2000))
-        self.strings = [f"{number:05}" * 100 for number in range(20_000)]  # some hundred others go
-        self.one = b"x" * 1_000_000
-        self.many = [[self.one] for _ in range(1000)]
-        self.pairs = [(b"y" * 700 + str(number).encode(), number) for number in range(3000)]
-        gc.collect()  # now the collector no longer tracks these tuples
-        self.after = sizes()
-
-    def grown(self, name: str) -> tuple[int, int]:
-        """Return the increase of the type: (objects, bytes)."""
-        old = self.before.types.get(name)
-        new = self.after.types[name]
-        return new.count - (old.count if old else 0), new.bytes - (old.bytes if old else 0)
-
-
 @pytest.fixture(scope="module")
-def planted() -> Iterator[Planted]:
-    yield Planted()
-    del holder.table  # type: ignore[attr-defined]
+def grown() -> Grown:
+    command = [sys.executable, "-m", "tests.leakgate.planted_sizes"]
+    return msgspec.json.decode(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout, type=Grown)
 
 
-def test_strings_in_a_hidden_list_are_counted(planted: Planted) -> None:
+def test_strings_in_a_hidden_list_are_counted(grown: Grown) -> None:
     """The collector does not track strings, so its list lacks them."""
-    count, size = planted.grown("str")
-    hidden = len(planted.strings)
-    assert count == pytest.approx(hidden, rel=0.1) and size == pytest.approx(549 * hidden, rel=0.1)
-    assert planted.after.whole
+    count, size = grown.strings
+    assert count == pytest.approx(STRINGS, rel=0.1) and size == pytest.approx(549 * STRINGS, rel=0.1)
+    assert grown.whole
 
 
-def test_shared_objects_and_objects_in_tuples_count_once(planted: Planted) -> None:
-    pairs = len(planted.pairs)
-    assert len(planted.many) == 1000 and not gc.is_tracked(planted.pairs[7])
-    count, size = planted.grown("bytes")
-    assert count == pytest.approx(1 + pairs, rel=0.1)
-    assert size == pytest.approx(1_000_000 + 737 * pairs, rel=0.1)
+def test_shared_objects_and_objects_in_tuples_count_once(grown: Grown) -> None:
+    """An object of 1 MB is in many lists; the collector does not track the tuples."""
+    assert not grown.pairs_are_tracked
+    count, size = grown.bytes_
+    assert count == pytest.approx(1 + PAIRS, rel=0.1)
+    assert size == pytest.approx(1_000_000 + 737 * PAIRS, rel=0.1)
 
 
-def test_objects_behind_a_frozen_object_are_reached(planted: Planted) -> None:
-    count, _ = planted.grown(type_name(Marked))
-    assert count == pytest.approx(2000, rel=0.1)
+def test_objects_behind_a_frozen_object_are_reached(grown: Grown) -> None:
+    count, _ = grown.marked
+    assert count == pytest.approx(MARKED, rel=0.1)
 
 
 async def test_the_loop_runs_while_sizes_are_counted() -> None:

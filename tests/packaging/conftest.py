@@ -30,7 +30,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Installatio
 
 @pytest.fixture(scope="session")
 def sim(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Installation:
-    return Installation(tmp_path_factory.mktemp("sim"), wheel, "[sim]", compiled=False)
+    """The wheel beside the packages of this environment: test_extras.py has what the extra must bring."""
+    return Installation(tmp_path_factory.mktemp("sim"), wheel, "[sim]", borrowed=True)
+
+
+@pytest.fixture(scope="session")
+def whole_sim(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Installation:
+    return Installation(tmp_path_factory.mktemp("whole_sim"), wheel, "[sim]", compiled=False)
 
 
 @pytest.fixture

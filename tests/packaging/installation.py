@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +28,13 @@ class Installation:
 
     The versions are those of requirements.lock, so that the sizes are reproducible. The hashes are left out: with
     hashes pip requires one for the wheel, too, and every package in the list. `compiled` says whether pip writes
-    bytecode, which takes most of the time of a large install.
+    bytecode, which takes most of the time of a large install. With `borrowed` the packages of `extras` are not
+    installed: those of the environment of the tests are used.
     """
 
-    def __init__(self, folder: Path, wheel: Path, extras: str, *, compiled: bool = True) -> None:
+    def __init__(
+        self, folder: Path, wheel: Path, extras: str, *, compiled: bool = True, borrowed: bool = False
+    ) -> None:
         self.folder = folder
         self.bin = folder / "environment" / "bin"
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,11 +49,14 @@ class Installation:
                 "install",
                 "-q",
                 *([] if compiled else ["--no-compile"]),
+                *(["--no-deps"] if borrowed else []),
                 "-c",
                 str(constraints),
                 f"voxpool{extras} @ {wheel.as_uri()}",
             ]
         )
+        if borrowed:
+            (self.packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
         self._env = {"PATH": f"{self.bin}:{os.defpath}", "HOME": str(folder), "LANG": "C.UTF-8"}
 
     @property

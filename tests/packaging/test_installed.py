@@ -47,9 +47,12 @@ async def mistaken(client: Client) -> None:
 """
 
 
-@pytest.mark.parametrize(("extras", "bytecode"), [("base", True), ("base", False), ("server", True), ("sim", False)])
+@pytest.mark.parametrize(
+    ("extras", "bytecode"),
+    [("base", True), ("base", False), ("server", True), pytest.param("sim", False, marks=pytest.mark.large)],
+)
 def test_an_install_is_as_large_as_documented(extras: str, bytecode: bool, request: pytest.FixtureRequest) -> None:
-    installation: Installation = request.getfixturevalue(extras)
+    installation: Installation = request.getfixturevalue("whole_sim" if extras == "sim" else extras)
     page = (ROOT / "docs" / "install.md").read_text()
     ((compiled, bare),) = re.findall(rf"^\| {extras} \|.*\| (\d+) MB \| (\d+) MB \|$", page, re.MULTILINE)
     documented = float(compiled if bytecode else bare)
