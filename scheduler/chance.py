@@ -15,3 +15,8 @@ def fresh_random() -> random.Random:
 def fresh_secret(bits: int) -> str:
     """Return a secret of `bits` random bits, in letters that a header, a file and a command line allow."""
     return secrets.token_urlsafe(bits // 8)
+
+
+def unpredictable_bytes(count: int) -> bytes:
+    """Return bytes that nobody can foresee, for masks of frames; they change nothing that anybody decides."""
+    return os.urandom(count)

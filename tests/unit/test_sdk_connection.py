@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
-from websockets.exceptions import InvalidStatus
-from websockets.http11 import Response
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from tests.unit.virtual import virtual
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.protocol.codec import encode, to_client
 from voxpool.scheduler.protocol.messages import Accepted
+from voxpool.scheduler.protocol.plain_frames import masked_frame
 from voxpool.scheduler.sdk.errors import TokenRefused
 from voxpool.scheduler.sdk.wire.connection import (
     BROKEN,
@@ -107,6 +110,106 @@ async def test_a_buffer_that_is_free_again_is_not_watched(end: str) -> None:
         assert transport.aborts == [began + STALL_S]
 
 
+class Written(FullTransport):
+    """A transport whose peer reads everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+
+async def opened() -> tuple[_StallingSocket, Written, ServerProtocol]:
+    """Return an open socket, what it writes, and the other end."""
+    socket, transport = _StallingSocket(ClientProtocol(parse_uri("ws://h/")), ping_interval=None), Written()
+    socket.connection_made(transport)
+    hands = asyncio.ensure_future(socket.handshake())
+    await asyncio.sleep(0.01)
+    server = ServerProtocol()
+    server.receive_data(bytes(transport.written))
+    (request,) = server.events_received()
+    assert isinstance(request, Request)
+    server.send_response(server.accept(request))
+    socket.data_received(b"".join(server.data_to_send()))
+    await hands
+    transport.written.clear()
+    return socket, transport, server
+
+
+@pytest.mark.parametrize("piece", [10**6, 1000, 7, 3, 1])
+@virtual
+async def test_messages_come_in_order_in_any_pieces_and_with_any_other_frames_between(piece: int) -> None:
+    socket, _, server = await opened()
+    connection = Connection(socket, to_client)
+    messages = [Accepted(f"r-{number}", "j" * number) for number in (1, 100, 200, 3, 66_000, 4, 5, 6)]
+    for number, message in enumerate(messages):
+        data = encode(message, binary=True)
+        if number == 2:
+            server.send_ping(b"?")
+        if number == 3:
+            server.send_binary(data[:5], fin=False)
+            server.send_pong(b"")
+            server.send_continuation(data[5:], fin=True)
+        elif number == 5:
+            server.send_text(encode(message, binary=False))
+        else:
+            server.send_binary(data)
+    sent = b"".join(server.data_to_send())
+    for at in range(0, len(sent), piece):
+        socket.data_received(sent[at : at + piece])
+    assert [await connection.receive() for _ in messages] == messages
+    server.send_close(4000, "enough")
+    socket.data_received(b"".join(server.data_to_send()))
+    socket.connection_lost(None)
+    with pytest.raises(ConnectionClosed, match="4000"):
+        await connection.receive()
+
+
+@virtual
+async def test_a_masked_frame_of_a_server_closes_the_connection() -> None:
+    socket, _, _ = await opened()
+    socket.data_received(masked_frame(b"x"))
+    assert socket.protocol.close_sent is not None and socket.protocol.close_sent.code == 1002
+
+
+@virtual
+async def test_messages_are_sent_masked_in_one_write_and_none_after_the_end() -> None:
+    socket, transport, server = await opened()
+    connection = Connection(socket, to_client)
+    sizes = (0, 0, 125, 126, 65_535, 65_536)
+    for size in sizes:
+        await socket.send_message(b"x" * size)
+        assert not transport.written or size > 1000
+    await asyncio.sleep(0.01)
+    masks = {bytes(transport.written[at : at + 4]) for at in (2, 8)}
+    assert len(masks) == 2, "each frame has a mask of its own"
+    server.receive_data(bytes(transport.written))
+    assert [bytes(event.data) for event in server.events_received() if isinstance(event, Frame)] == [
+        b"x" * size for size in sizes
+    ]
+    transport.closing = True
+    socket.connection_lost(None)
+    with pytest.raises(ConnectionClosed):
+        await connection.send(Accepted("r", "j"))
+
+
+@virtual
+async def test_a_message_waits_while_the_other_end_takes_nothing() -> None:
+    socket, _, _ = await opened()
+    socket.pause_writing()
+    sending = asyncio.ensure_future(socket.send_message(b"x"))
+    await asyncio.sleep(1)
+    assert not sending.done()
+    socket.resume_writing()
+    await sending
+
+
 class Frames:
     """A socket that sends and receives frames."""
 
@@ -117,8 +220,11 @@ class Frames:
         self.transport = FullTransport()
         self._coming = list(coming)
 
-    async def send(self, frame: bytes) -> None:
+    async def send_message(self, frame: bytes) -> None:
         self.sent.append(frame)
+
+    def take(self) -> None:
+        """Nothing is there yet."""
 
     async def recv(self) -> bytes | str:
         return self._coming.pop(0)

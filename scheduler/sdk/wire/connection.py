@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
 
 from voxpool.scheduler.errors import BadInput, ConfigError
 from voxpool.scheduler.protocol.codec import Codec, encode
+from voxpool.scheduler.protocol.plain_frames import FrameReader, masked_frame, whole_frame
 from voxpool.scheduler.protocol.sending import SendingTransport
 from voxpool.scheduler.sdk.errors import refusal_of_status
 from voxpool.scheduler.sdk.wire.tls import tls_context
@@ -66,6 +71,41 @@ class _StallingSocket(ClientConnection):
     """
 
     transport: SendingTransport
+
+    def __init__(self, protocol: ClientProtocol, **options: Any) -> None:
+        super().__init__(protocol, **options)
+        self._reader = protocol.reader = FrameReader()
+        protocol.parser = protocol.parse()  # the first one is bound to the reader that was replaced
+        next(protocol.parser)
+
+    def data_received(self, data: bytes) -> None:
+        """Take messages that came in one whole frame each; the library parses what is anything else."""
+        protocol, at = self.protocol, 0
+        if protocol.state is OPEN and protocol.current_size is None and self._reader.is_between_frames:
+            while (frame := whole_frame(data, at, False, sys.maxsize)) is not None:
+                message, is_binary, at = frame
+                self.recv_messages.put(Frame(Opcode.BINARY if is_binary else Opcode.TEXT, message))
+            if at == len(data):
+                return
+        super().data_received(data[at:] if at else data)
+
+    def take(self) -> bytes | None:
+        """Return the next message, if it is there, is binary, and came in one frame."""
+        waiting = self.recv_messages.frames.queue
+        if not waiting or not waiting[0].fin or waiting[0].opcode is not Opcode.BINARY:
+            return None
+        data = waiting.popleft().data
+        self.recv_messages.maybe_resume()
+        return bytes(data)
+
+    async def send_message(self, data: bytes) -> None:
+        """Send a message in one frame; waits while the other end takes nothing. Raises ConnectionClosed."""
+        if self.protocol.state is not OPEN or self.transport.is_closing():
+            await self.send(data)  # it waits for the end of the connection, and raises
+            return
+        self.transport.write(masked_frame(data))
+        if self.paused:
+            await self.drain()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
@@ -124,10 +164,13 @@ class Connection(Generic[M]):
 
     async def send(self, message: msgspec.Struct) -> None:
         """Send `message`; waits while the other end takes nothing. Raises ConnectionClosed."""
-        await self._socket.send(encode(message, binary=True))
+        await self._socket.send_message(encode(message, binary=True))
 
     async def receive(self) -> M:
         """Return the next message. Raises ConnectionClosed, or BadInput for one that this version can't read."""
+        message = self._socket.take()
+        if message is not None:
+            return self._codec.decode(message, binary=True)
         frame = await self._socket.recv()
         if isinstance(frame, str):
             return self._codec.decode(frame.encode(), binary=False)

@@ -40,7 +40,7 @@ class Calls:
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call `function`, in a thread unless it is a coroutine function."""
-        if is_async(function):
+        if self.is_async if function is self.function else is_async(function):
             return await function(*arguments)
         loop, run = asyncio.get_running_loop(), contextvars.copy_context().run
         return await loop.run_in_executor(self._threads, run, self._in_thread, function, arguments)

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, cast
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 from websockets.frames import Frame as WireFrame
-from websockets.streams import StreamReader
+from websockets.protocol import OPEN
 
+from voxpool.scheduler.protocol.plain_frames import FrameReader, whole_frame
 from voxpool.scheduler.web.wire.allowance import (
     FRAMES_A_TURN,
     SMALL_PART_BYTES,
@@ -32,7 +33,7 @@ from voxpool.scheduler.web.wire.turn_queue import Turn
 SMALL_PARTS = "small_parts"
 
 
-class TurnReader(StreamReader):
+class TurnReader(FrameReader):
     """The bytes of one peer; the parser stops between two frames when its turn is over."""
 
     def __init__(self) -> None:
@@ -47,9 +48,9 @@ class TurnReader(StreamReader):
 
     def at_eof(self) -> Generator[None, None, bool]:
         """Return whether all has been read; the parser asks before each frame."""
+        has_ended = yield from super().at_eof()
         while not self.frames_left:
             yield
-        has_ended = yield from super().at_eof()
         self.frames_left -= 1
         return has_ended
 
@@ -141,7 +142,9 @@ class FramesInTurns(WebSocketsSansIOProtocol):
         self._reader.frames_left = FRAMES_A_TURN if self.transport.is_known else STRANGERS_FRAMES_A_TURN
         self._took_message = False
         self._small_now = 0
-        super().data_received(data)
+        rest = self._take_whole_frames(data)
+        if rest or not data:
+            super().data_received(rest)
         if not self.handshake_initiated:
             self._refuse_handshake()
             return
@@ -153,6 +156,24 @@ class FramesInTurns(WebSocketsSansIOProtocol):
             self._read_on()
         elif not self.handshake_complete:
             self._hold_reading()  # a client sends nothing before the answer (RFC 6455, 4.1); if it does, it comes later
+
+    def _take_whole_frames(self, data: bytes) -> bytes:
+        """Handle messages that came in one frame each, up to the first other frame; return what is left of `data`."""
+        reader, conn, at = self._reader, self.conn, 0
+        if self.frames or not reader.is_between_frames:
+            return data
+        while reader.frames_left and conn.state is OPEN and not self.close_sent:
+            frame = whole_frame(data, at, True, conn.max_message_size or 0)
+            if frame is None:
+                break
+            message, is_binary, at = frame
+            reader.frames_left -= 1
+            self.take_message(message, is_binary)
+        return data[at:] if at else data
+
+    def take_message(self, data: bytes, binary: bool) -> None:
+        """Take one whole message."""
+        raise NotImplementedError
 
     def _next_turn(self) -> None:
         self._turn = None

@@ -8,11 +8,11 @@ frame_turns.py reads them, the numbers are in allowance.py.
 from __future__ import annotations
 
 import asyncio
-import struct
 from typing import TYPE_CHECKING, Any
 
 from websockets.frames import Frame as WireFrame
 
+from voxpool.scheduler.protocol.plain_frames import frame_head
 from voxpool.scheduler.web.wire.allowance import FRAMES_A_TURN, Bounds
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket, OnFrame, Received
 from voxpool.scheduler.web.wire.frame_turns import FramesInTurns
@@ -68,7 +68,7 @@ class PeerSocket(FramesInTurns):
         """Send one message, or nothing when the connection is closing. Never waits."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
-        self.transport.write(_head(len(data), binary) + data)
+        self.transport.write(frame_head(len(data), binary) + data)
 
     def serve(self, on_frame: OnFrame) -> None:
         """Pass messages to `on_frame` as they come, until it refuses one or more come than are handled at a time.
@@ -141,12 +141,14 @@ class PeerSocket(FramesInTurns):
             self._read_on()
 
     def send_receive_event_to_app(self) -> None:
-        """Take one whole message."""
+        """Take one whole message, whose parts are `frames`."""
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
-        if self.close_sent:
-            return
-        binary = self.curr_msg_data_type == "bytes"
+        if not self.close_sent:
+            self.take_message(data, self.curr_msg_data_type == "bytes")
+
+    def take_message(self, data: bytes, binary: bool) -> None:
+        """Take one whole message."""
         self._took_message = True
         if self._on_frame is not None:
             if self._on_frame(data, binary):
@@ -196,16 +198,6 @@ class PeerSocket(FramesInTurns):
         if self._probe is not None:
             _settle(self._probe, False)
         super().connection_lost(exc)
-
-
-def _head(length: int, binary: bool) -> bytes:
-    """Return the head of an unmasked, final frame (RFC 6455, 5.2)."""
-    first = 0x82 if binary else 0x81
-    if length < 126:
-        return bytes((first, length))
-    if length < 65536:
-        return struct.pack("!BBH", first, 126, length)
-    return struct.pack("!BBQ", first, 127, length)
 
 
 def _settle(future: asyncio.Future[bool], value: bool) -> None:
