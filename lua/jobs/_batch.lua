@@ -139,16 +139,31 @@ local function take_out(batch, id, j)
   leave(batch, DUE, id)
 end
 
+-- The members, but the caller, whose clients wait for the job.
+local function other_clients(batch, j)
+  local clients = {}
+  for one in string.gmatch(j.client, '[^,]+') do
+    if one ~= batch.by and lease_of(batch, one) then clients[#clients + 1] = one end
+  end
+  return clients
+end
+
 -- The caller has a client that waits for the job. The others that had one stay: a submit that was delayed must not take the
 -- result from a client that has connected elsewhere since.
 local function add_client(batch, j)
   if string.find(',' .. j.client .. ',', ',' .. batch.by .. ',', 1, true) then return false end
-  local clients = {}
-  for one in string.gmatch(j.client, '[^,]+') do
-    if lease_of(batch, one) then clients[#clients + 1] = one end
-  end
+  local clients = other_clients(batch, j)
   clients[#clients + 1] = batch.by
   j.client = table.concat(clients, ',')
+  return true
+end
+
+-- The caller has no client any more that waits for the job; returns whether another scheduler has one. Else nothing changes.
+local function leave_client(batch, id, j)
+  local clients = other_clients(batch, j)
+  if #clients == 0 then return false end
+  j.client = table.concat(clients, ',')
+  changed(batch, id, j)
   return true
 end
 

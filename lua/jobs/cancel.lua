@@ -6,6 +6,7 @@
 -- Returns    for each   OK record      it has ended so; by and attempt name who ran it. Another scheduler that ran it gets
 --                                      mail (stop), the scheduler of the client too (end), unless it is the caller
 --                       ENDED record   it had ended before; also the answer to a repeat
+--                       KEPT record    state g only: clients of other schedulers wait for it, so it goes on for them
 --                       GONE ''        it is not known
 -- Called by  the feed of the partition: a client cancels, its session ends, it does not want to wait any longer
 
@@ -14,6 +15,7 @@
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])
 local FIRST, WIDTH = 3, 3
+local GIVEN_UP = 'g'
 
 local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
 local answers = {}
@@ -23,6 +25,8 @@ for at = FIRST, #ARGV, WIDTH do
   local word, record = 'GONE', ''
   if j and FINAL[j.state] then
     word, record = 'ENDED', text_of(j)
+  elseif j and state == GIVEN_UP and leave_client(batch, id, j) then
+    word, record = 'KEPT', text_of(j)
   elseif j then
     take_out(batch, id, j)
     if j.state == RUNS and j.by ~= scheduler then tell(batch, j.by, 'stop', id .. '|' .. j.attempt) end

@@ -37,6 +37,10 @@ class Alone(Allocations):
         """Return a job that `find` does not find, if it is elsewhere; here all jobs are in this process."""
         return None
 
+    def is_reported(self, job: Job) -> bool:
+        """Whether the end of `job` will be reported to the result sink of this scheduler."""
+        return True
+
     def claim(self, node: Node, job_id: str, attempt: int) -> Job | None:
         """Return the job of an attempt that `node` runs and that is with no node here, or None when it is void."""
         return None

@@ -132,6 +132,15 @@ class Observer:
     def swept(self, removed: int, pause_ms: float) -> None:
         """A slice of the clean-up removed `removed` finished jobs and blocked the loop for `pause_ms`."""
 
+    def partitions_failing(self, count: int) -> None:
+        """So many partitions of the jobs in Redis can't be reached now; called at each change."""
+
+    def scheduler_lapsed(self, partition: int) -> None:
+        """The lease of this scheduler had ended in a partition: others may have run its jobs there again."""
+
+    def jobs_adopted(self, partition: int, scheduler: str, jobs: int) -> None:
+        """`scheduler` is dead; `jobs` that its nodes had wait again, or have failed as their attempts are used up."""
+
     def store_failed(self, detail: str) -> None:
         """A flush of script calls got no answer and will be repeated."""
 

@@ -30,6 +30,7 @@ class Said(StrEnum):
     TAKEN = "TAKEN"
     ENDED = "ENDED"
     GONE = "GONE"
+    KEPT = "KEPT"
     NEW = "NEW"
     LAPSED = "LAPSED"
     MORE = "MORE"
@@ -206,7 +207,7 @@ def requeue(scheduler: str, now_ms: int, waiting_ms: int, returns: Sequence[Retu
 
 
 def cancel(scheduler: str, now_ms: int, ends: Sequence[tuple[str, str, str]]) -> ScriptCall:
-    """Answer: OK record, ENDED record or GONE '' for each (job, state, outcome); state is x, g or f."""
+    """Answer: OK, ENDED or KEPT and the record, or GONE '' for each (job, state, outcome); state is x, g or f."""
     return ScriptCall("cancel", [scheduler, str(now_ms), *(text for end in ends for text in end)])
 
 

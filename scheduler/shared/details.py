@@ -76,7 +76,6 @@ class Outcome(NamedTuple):
     node_id: str = ""
     dispatched_ms: int = 0
     attempts: int = 0
-    """How many were made; the numbers of attempts have gaps (lua/README.md, rule 12)."""
     output: Any = None
 
     def __str__(self) -> str:

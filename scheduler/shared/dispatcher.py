@@ -34,6 +34,7 @@ from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable,
 from voxpool.scheduler.shared.local_queue import LocalQueue
 from voxpool.scheduler.shared.members import Members
 from voxpool.scheduler.shared.slots import Slots
+from voxpool.scheduler.shared.store_watch import PartitionObserver, StoreWatch
 from voxpool.scheduler.shared.totals import Totals
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
@@ -65,6 +66,7 @@ class SharedDispatcher(HeldJobs):
         self._retry_after_ms = ms(settings.retry_after_s)
         self._stores = stores
         self.slots = Slots(settings, self._clock, queue, self.node_registry, self._random)
+        watch = StoreWatch(self._observer)
         totals = Totals(Bounds(settings.jobs_max, settings.audio_total_bytes_max, settings.waiting_max))
         self.feeds = [
             Feed(
@@ -74,7 +76,7 @@ class SharedDispatcher(HeldJobs):
                 runner=around(store),
                 clock=self._clock,
                 settings=settings,
-                observer=self._observer,
+                observer=PartitionObserver(number, watch),
                 lease_ms=ms(settings.scheduler_lease_s),
                 waiting_ms=self._waiting_ms,
                 totals=totals,
@@ -206,7 +208,7 @@ class SharedDispatcher(HeldJobs):
         if state == COMPLETED and job.state == WAITING:
             job.move(DISPATCHED)
         job.move(state)
-        job.attempt = outcome.attempts or job.redispatches
+        job.made = outcome.attempts or job.redispatches
         if outcome.attempts:
             job.node_id, job.dispatched_ms = outcome.node_id, outcome.dispatched_ms
         self._ended(job, WAITING, outcome.reason, outcome.output, outcome.detail)
@@ -230,11 +232,18 @@ class SharedDispatcher(HeldJobs):
 
     def find(self, job_id: str) -> Job | None:
         """Return the job, if it is one of a client or of a node here."""
-        return self.table.find(job_id) or self._held.get(job_id)
+        job = self.table.find(job_id)
+        if job is not None and job.reason == SESSION_GONE:
+            return None  # it goes on if clients of other schedulers wait for it: the store knows
+        return job or self._held.get(job_id)
 
     def find_sequence(self, sequence: int) -> Job | None:
         """Return the job that was submit number `sequence` here, or None when it is forgotten."""
         return self.table.find_sequence(sequence)
+
+    def is_reported(self, job: Job) -> bool:
+        """Whether the end of `job` is reported to the result sink: it is one of a client here."""
+        return self._own(job.job_id) is job
 
     async def look_up(self, job_id: str) -> Job | None:
         """Return a job as the store has it, or None when the store does not know it."""
@@ -247,10 +256,10 @@ class SharedDispatcher(HeldJobs):
 
     def _shown(self, job_id: str, record: Record) -> Job:
         job = self._guest(job_id, record)
-        job.attempt = record.lost
+        job.made = record.lost
         if record.state == "t":
             job.state = DISPATCHED
-            job.attempt += 1
+            job.made += 1
             held = self._held.get(job_id)
             if held is not None:
                 job.node_id, job.dispatched_ms = held.node_id, held.dispatched_ms
@@ -263,7 +272,7 @@ class SharedDispatcher(HeldJobs):
                 outcome.detail,
             )
             job.node_id, job.dispatched_ms, job.output = outcome.node_id, outcome.dispatched_ms, outcome.output
-            job.attempt = outcome.attempts or record.lost
+            job.made = outcome.attempts or record.lost
         return job
 
     # ---- the end of this scheduler

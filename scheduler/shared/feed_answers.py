@@ -40,6 +40,7 @@ class FeedAnswers(ScriptQueue):
         totals: Totals,
     ) -> None:
         super().__init__(runner, clock, lease_ms, observer, Outages(settings), self._store_is_back)
+        self.observer = observer
         self.partition = partition
         self.name = name
         self.lease_ms = lease_ms
@@ -201,7 +202,7 @@ class FeedAnswers(ScriptQueue):
 
     def _cancelled(self, rows: Sequence[tuple[str, str, str]], answer: list[str]) -> None:
         for (job_id, state, outcome), word, rest in zip(rows, answer[::2], answer[1::2], strict=True):
-            if word == Said.GONE:  # it was never sent, or the store has lost it
+            if word in (Said.GONE, Said.KEPT):  # it was never sent, or lost; or it goes on without the client here
                 self._desk.ended(job_id, state, outcome)
                 continue
             record = record_of(rest)

@@ -154,6 +154,7 @@ class HeldJobs(Dispatcher):
         if job.state == DISPATCHED:  # it was answered here, and the store has not accepted that
             job.move(REDISPATCHED)
         job.attempt, job.redispatches, job.backoff_until_ms = row.attempt, row.lost, 0
+        job.made = row.lost + 1
         self._held[job.job_id] = job
         self._audio_names[job.job_id] = audio_name_of(row.meta)
 

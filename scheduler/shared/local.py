@@ -18,6 +18,13 @@ class SharedJob(Job):
 
     slot: str = ""
     """The name of its reservation."""
+    made: int = 0
+    """The attempts that were made."""
+
+    @property
+    def tries(self) -> int:
+        """How many attempts were made; their numbers have gaps (lua/README.md, rule 12)."""
+        return self.made
 
     @property
     def reservation(self) -> str:

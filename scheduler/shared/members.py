@@ -72,12 +72,16 @@ class Members:
             feed.call(calls.sweep(before_ms, self._ended_max, SLICE), partial(self._tidied, SLICE))
 
     def _beaten(self, answer: Answer) -> None:
+        if answer[0] == Said.LAPSED:
+            self._feed.observer.scheduler_lapsed(self._feed.partition)
         if answer[0] != Said.OK:
             self._feed.ask_again()
             self._feed.must_beat = False
         self._feed.totals.note(self._feed.partition, int(answer[1]), int(answer[2]))
-        if any(int(count) for count in answer[4::2]):
-            self._feed.must_beat = True  # there may be more
+        for scheduler, count in zip(answer[3::2], answer[4::2], strict=True):
+            if int(count):
+                self._feed.must_beat = True  # there may be more
+                self._feed.observer.jobs_adopted(self._feed.partition, scheduler, int(count))
 
     def _tidied(self, limit: int, answer: Answer) -> None:
         if int(answer[0]) >= limit:

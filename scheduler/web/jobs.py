@@ -29,6 +29,8 @@ from voxpool.scheduler.web.sessions.results import Results
 from voxpool.scheduler.web.views import job_view
 from voxpool.scheduler.web.wire.allowance import Incoming
 
+LOOK_S, LOOKS_S_MAX = 0.05, 1.0
+"""First and longest time between two looks at a job that is at another scheduler."""
 PAGE_MAX = 1000
 PAGE_DEFAULT = 100
 
@@ -140,9 +142,23 @@ class JobDoor:
         if wait_s > 0 and not job.ended:
             gone = asyncio.ensure_future(_gone(request))
             try:
-                await self._results.wait(job, wait_s, gone)
+                if self._dispatcher.is_reported(job):
+                    await self._results.wait(job, wait_s, gone)
+                else:
+                    await self._watch_from_afar(job, wait_s, gone)
             finally:
                 gone.cancel()
+
+    async def _watch_from_afar(self, job: Job, wait_s: float, gone: asyncio.Future[None]) -> None:
+        """Return when `job` has ended, whose client is at another scheduler, or after `wait_s`: look now and then."""
+        loop = asyncio.get_running_loop()
+        end_s, pause_s = loop.time() + wait_s, LOOK_S
+        while (left_s := end_s - loop.time()) > 0 and not gone.done():
+            await asyncio.wait([gone], timeout=min(pause_s, left_s))
+            found = await self._dispatcher.look_up(job.job_id)
+            if found is None or found.ended:
+                return
+            pause_s = min(2 * pause_s, LOOKS_S_MAX)
 
     def _wait_s(self, request: Request) -> float:
         return seconds(request, "wait_s", self._settings.wait_s_max)

@@ -163,6 +163,11 @@ class Job(msgspec.Struct, gc=False, eq=False, weakref=False):
         return self.state in FINAL_STATES
 
     @property
+    def tries(self) -> int:
+        """How many attempts were made, the present one included. Their numbers have no gaps here."""
+        return self.attempt
+
+    @property
     def attempts_left(self) -> bool:
         """Whether it may be tried again: fewer attempts than attempts_max failed or were lost."""
         return self.redispatches < self.limits.attempts_max

@@ -143,6 +143,18 @@ class Event(StrEnum):
         "error",
     )
     STORE_RECOVERED = "store_recovered", INFO, "the store answers again"
+    SCHEDULER_LAPSED = (
+        "scheduler_lapsed",
+        WARNING,
+        "the lease of this scheduler had ended in a partition of Redis: others may have run its jobs there again",
+        "partition",
+    )
+    JOBS_ADOPTED = (
+        "jobs_adopted",
+        WARNING,
+        "another scheduler is dead: what its nodes had in a partition waits again",
+        "scheduler jobs partition",
+    )
     SESSION_OPENED = "session_opened", INFO, "a client sent hello", "session_id peer"
     SESSION_CLOSED = "session_closed", INFO, "a client's connection ended", "session_id goodbye unfinished"
     BAD_MESSAGE = (
@@ -191,6 +203,7 @@ FIELDS: dict[str, str] = {
     "goodbye": "whether the client closed properly",
     "handed_back": "number of jobs that had to be given up",
     "job_id": "the job",
+    "jobs": "number of jobs",
     "lines": "number of lines",
     "logger": "name of the library's logger",
     "message": "a sentence for people",
@@ -199,10 +212,12 @@ FIELDS: dict[str, str] = {
     "pair": "language pair, source:target",
     "pairs": "language pairs",
     "pairs_total": "number of pairs",
+    "partition": "number of the partition, from 0",
     "pause_ms": "how long the loop was blocked, ms",
     "peer": "address:port of the other end",
     "reason": "a stable snake_case word; anything else from a node becomes `engine_error`",
     "removed": "number of finished jobs",
+    "scheduler": "name of a scheduler; a new one each start",
     "session_id": "the client's session",
     "slots": "jobs that the node takes at a time",
     "state": "completed, failed or cancelled",

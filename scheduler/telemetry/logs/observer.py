@@ -59,7 +59,7 @@ class LogObserver(Observer):
 
     def job_dispatched(self, job: Job, node: Node) -> None:
         """A job was sent to a node."""
-        if job.attempt <= ATTEMPTS_TOLD and self._tells(job):
+        if job.tries <= ATTEMPTS_TOLD and self._tells(job):
             self._log.plain(
                 Event.JOB_DISPATCHED,
                 f'"job_id":"{job.job_id}","attempt":{job.attempt},"node_id":"{node.node_id}"'
@@ -68,7 +68,7 @@ class LogObserver(Observer):
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
         """An attempt was given up."""
-        if attempt <= ATTEMPTS_TOLD:
+        if job.tries <= ATTEMPTS_TOLD:
             self._log(
                 Event.JOB_REDISPATCHED,
                 job_id=job.job_id,
@@ -99,7 +99,7 @@ class LogObserver(Observer):
 
     def stale_allocation(self, job: Job, node_id: str, generation: str) -> None:
         """An allocation was handed back."""
-        if job.attempt <= ATTEMPTS_TOLD:
+        if job.tries <= ATTEMPTS_TOLD:
             self._log(
                 Event.STALE_ALLOCATION,
                 job_id=job.job_id,
@@ -136,6 +136,14 @@ class LogObserver(Observer):
     def swept(self, removed: int, pause_ms: float) -> None:
         """A slice of the clean-up is done."""
         self._log(Event.SWEPT, removed=removed, pause_ms=round(pause_ms, 3))
+
+    def scheduler_lapsed(self, partition: int) -> None:
+        """Others may have run jobs of this scheduler again."""
+        self._log(Event.SCHEDULER_LAPSED, partition=partition)
+
+    def jobs_adopted(self, partition: int, scheduler: str, jobs: int) -> None:
+        """Jobs of a dead scheduler wait again."""
+        self._log(Event.JOBS_ADOPTED, scheduler=scheduler, jobs=jobs, partition=partition)
 
     def store_failed(self, detail: str) -> None:
         """The store did not answer; an error that each repeat gives is logged once."""

@@ -97,6 +97,16 @@ class MetricsObserver(Observer):
             "store_up", "1 while the store answers script calls, else 0.", namespace=NAMESPACE, registry=registry
         )
         self._store_up.set(1)
+        self._failing = Gauge(
+            "partitions_failing",
+            "Partitions of the jobs in Redis that can't be reached now; 0 with jobs in memory.",
+            namespace=NAMESPACE,
+            registry=registry,
+        )
+        self._lapses = counter(
+            "scheduler_lapses_total", "Leases of this scheduler, one a partition, that had ended when it renewed them."
+        )
+        self._adopted = counter("jobs_adopted_total", "Jobs that this scheduler took back from schedulers that died.")
         self._submitted_of: dict[str, Counter] = {}
         self._ended_of: dict[tuple[str, str, str], Counter] = {}
         self._redispatched_of = {reason: self._redispatches.labels(reason) for reason in sorted(REDISPATCH_REASONS)}
@@ -170,6 +180,18 @@ class MetricsObserver(Observer):
         self._removed.inc(removed)
         self._pause.observe(pause_ms / 1000)
         self._last_run.set(self._now_ms() / 1000)
+
+    def partitions_failing(self, count: int) -> None:
+        """The number of partitions that can't be reached has changed."""
+        self._failing.set(count)
+
+    def scheduler_lapsed(self, partition: int) -> None:
+        """A lease had ended."""
+        self._lapses.inc()
+
+    def jobs_adopted(self, partition: int, scheduler: str, jobs: int) -> None:
+        """Jobs of a dead scheduler wait again."""
+        self._adopted.inc(jobs)
 
     def store_failed(self, detail: str) -> None:
         """The store did not answer."""

@@ -129,9 +129,8 @@ class Partition:
                 answer += ["GRANT", str(job.attempt)] if runs_here else ["KNOWN", job.text]
                 if job.state not in FINAL:
                     job.meta = meta
-                    clients = job.client.split(",")
-                    if scheduler not in clients:
-                        job.client = ",".join([*(one for one in clients if one in self.leases), scheduler])
+                    if scheduler not in job.client.split(","):
+                        job.client = ",".join([*self._other_clients(job, scheduler), scheduler])
             elif self.counts["open"] >= jobs_max:
                 answer += ["FULL", "jobs_max"]
             elif self.counts["bytes"] + int(size) > bytes_max:
@@ -216,6 +215,9 @@ class Partition:
         self.invite_for(waits, now)
         return answer
 
+    def _other_clients(self, job: Job, scheduler: str) -> list[str]:
+        return [one for one in job.client.split(",") if one != scheduler and one in self.leases]
+
     def _cancel(self, args: list[str]) -> list[str]:
         scheduler, now, answer = args[0], int(args[1]), []
         for at in range(2, len(args), 3):
@@ -225,6 +227,9 @@ class Partition:
                 answer += ["GONE", ""]
             elif job.state in FINAL:
                 answer += ["ENDED", job.text]
+            elif state == "g" and (others := self._other_clients(job, scheduler)):
+                job.client = ",".join(others)
+                answer += ["KEPT", job.text]
             else:
                 if job.state == RUNS and job.by != scheduler:
                     self.tell(job.by, f"stop|{job_id}|{job.attempt}")

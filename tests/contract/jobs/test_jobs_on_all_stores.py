@@ -55,7 +55,16 @@ def test_a_long_run_matches_the_expected_behaviour() -> None:
     expected = {
         *("submit: WAIT", "submit: GRANT", "submit: KNOWN", "submit: CONFLICT", "submit: FULL", "take: data"),
         *("finish: OK", "finish: LATE", "requeue: OK", "requeue: ENDED", "requeue: LATE", "mine: data", "sweep: data"),
-        *("cancel: OK", "cancel: ENDED", "cancel: GONE", "claim: OK", "claim: GONE", "find: data", "due: data"),
+        *(
+            "cancel: OK",
+            "cancel: ENDED",
+            "cancel: KEPT",
+            "cancel: GONE",
+            "claim: OK",
+            "claim: GONE",
+            "find: data",
+            "due: data",
+        ),
         *("beat: OK", "beat: NEW", "beat: LAPSED", "mail: ALL", "mail: MORE"),
         *(
             "mail: come",

@@ -95,6 +95,7 @@ BUGS = {
     "the node of a cancelled job goes on": Bug(
         "cancel", "if j.state == RUNS and j.by ~= scheduler then", "if false then"
     ),
+    "a client that is elsewhere now loses its job": Bug("cancel", "state == GIVEN_UP and", "false and"),
     "a job is cancelled twice": Bug("cancel", "if j and FINAL[j.state] then", "if false then"),
     "the last scheduler of a claimed job is not told": Bug(
         "claim", "tell(batch, j.by, 'moved', id .. '|' .. attempt)", ""
