@@ -103,8 +103,9 @@ class Cluster:
         replica.ask("CLUSTER", "FAILOVER", "TAKEOVER")
         wait_for(lambda: not self._primary_id(replica))
 
-    def kill_and_elect(self, primary: ClusterNode, slot: int) -> None:
+    def kill_and_elect(self, primary: ClusterNode) -> None:
         """Kill `primary` and wait until the others have elected one of its replicas."""
+        slot = next(first for first, _, server, *_ in self._slots() if server[1] == primary.server.port)
         for node in self.nodes:
             node.client.config_set("cluster-node-timeout", ELECTION_TIMEOUT_MS)
         primary.kill()

@@ -117,7 +117,7 @@ async def test_an_acknowledged_write_outlives_its_primary(cluster: Cluster) -> N
         await asyncio.to_thread(cluster.cut, cut_off)
         submit(a, client, JOBS_HELD)
         await until(lambda: len(client.accepts) == JOBS_HELD)
-        await asyncio.to_thread(cluster.kill_and_elect, primary, slot(0))
+        await asyncio.to_thread(cluster.kill_and_elect, primary)
         assert cluster.primary(slot(0)) is spare
         cluster.mend(cut_off)  # now it follows the new primary, which needs an acknowledgement, too
         worker = Worker(a)
