@@ -11,10 +11,11 @@ import fakeredis
 
 from tests.servers import redis_server
 from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.stores.cluster.job_stores import JobStores
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.scheduler.stores.memory import Dump, MemoryStore, shown
 from voxpool.scheduler.stores.redis import RedisStore
-from voxpool.scheduler.stores.script_sources import LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
+from voxpool.scheduler.stores.script_sources import JOBS, LIST, NODES, SORTED_SET, Layout, ScriptSource, load_sources
 
 STORES = ("memory", "redis", "embedded", "fakeredis")
 Sources = Mapping[str, ScriptSource]
@@ -142,6 +143,23 @@ class ServerSide:
         return set(self._runner.run(self.store.client.keys("*")))
 
 
+class ClusterSide(ServerSide):
+    """A node in cluster mode that has all slots, behind production's stores of jobs."""
+
+    def __init__(self, name: str, port: int, runner: asyncio.Runner) -> None:
+        super().__init__(name, f"redis://127.0.0.1:{port}/0", runner, JOBS)
+        self._stores = JobStores(f"redis+cluster://127.0.0.1:{port}", 1)
+
+    def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Run the calls in production's stores."""
+        return self._runner.run(self._stores.partitions[0].run(calls))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._runner.run(self._stores.close())
+        super().close()
+
+
 class Sides:
     """The stores by name, each opened at its first use; all are closed at the end of the block."""
 
@@ -170,6 +188,12 @@ class Sides:
         if name not in self._opened:
             self._opened[name] = self._openers[name]()
         return self._opened[name]
+
+    def cluster(self, name: str, port: int) -> Side:
+        """Return a store of jobs in a cluster of one node, which is there until the end of the block."""
+        side = ClusterSide(name, port, self._runner)
+        self._closing.callback(side.close)
+        return side
 
     def all(self) -> list[Side]:
         """Return all of them."""

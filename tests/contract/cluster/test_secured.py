@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 
 from tests.certificates import Certificate, make_certificate
+from tests.contract.cluster.lone import lone_nodes
 from tests.contract.cluster.servers import quiet_port
 from tests.contract.jobs.schedulers import Client, Worker, scheduler, submit, until
-from tests.servers import RedisServer, wait_for
 from voxpool.scheduler.errors import StoreUnavailable
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
@@ -32,17 +32,10 @@ def port(tmp_path: Path, certificate: Certificate) -> Iterator[int]:
     files = ("--tls-cert-file", str(certificate.cert), "--tls-key-file", str(certificate.key))
     tls = ("--tls-port", str(tls_port), *files, "--tls-ca-cert-file", str(certificate.cert), "--tls-auth-clients", "no")
     names = ("--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname")
-    bus = ("--cluster-enabled", "yes", "--cluster-port", str(quiet_port()))
-    server = RedisServer(tmp_path, *bus, *tls, *names)
-    server.start()
-    try:
-        with Redis(port=server.port, decode_responses=True) as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-            wait_for(lambda: client.cluster("INFO")["cluster_state"] == "ok")
+    with lone_nodes(tmp_path, ("",), *tls, *names) as (server,):
+        with Redis(port=server.port) as client:
             client.config_set("requirepass", "secret")
         yield tls_port
-    finally:
-        server.kill()
 
 
 async def test_a_cluster_with_names_tls_and_a_password(port: int, certificate: Certificate) -> None:

@@ -44,6 +44,13 @@ def test_random_calls_get_the_expected_answers_and_state(
         driver.step(kind, number)
 
 
+def test_random_calls_in_cluster_mode(cluster_sides: list[Side]) -> None:
+    """A server in cluster mode refuses keys of other slots, also from within a script."""
+    driver = Driver(cluster_sides)
+    for kind, number in random_steps(7, 150):
+        driver.step(kind, number)
+
+
 def test_a_long_run_matches_the_expected_behaviour() -> None:
     """Thousands of steps on the memory store reach every word that a script may answer, and every kind of mail."""
     reached: Counter[str] = Counter()
