@@ -16,8 +16,8 @@ PRIORITY_MAX, PRIORITY = 5, 3
 """The last of the priorities, of which 1 comes first, and the default."""
 REDIS = "redis"
 """The value of the setting jobs under which several schedulers share their jobs."""
-FAIR = "fair"
-"""The value of the setting order under which waiting jobs start by priority and key."""
+SUBMIT, FAIR = "submit", "fair"
+"""The values of the setting order: waiting jobs start by age, or by priority and key."""
 NUMBER_MAX = 10**15
 """The largest number that scripts and JSON represent exactly, with room for sums."""
 
@@ -320,11 +320,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.lease_s <= self.heartbeat_s:
             raise ValueError(f"lease_s ({self.lease_s}) must be longer than heartbeat_s ({self.heartbeat_s})")
-        if self.jobs == REDIS:
-            if self.store in ("embedded", "memory"):
-                raise ValueError("jobs = redis needs a server that all schedulers reach: store = redis://HOST:PORT/DB")
-            if self.order == FAIR:
-                raise ValueError("order = fair needs jobs = memory: schedulers that share jobs take them by their age")
+        if self.jobs == REDIS and self.store in ("embedded", "memory"):
+            raise ValueError("jobs = redis needs a server that all schedulers reach: store = redis://HOST:PORT/DB")
 
 
 def ms(seconds: float) -> int:

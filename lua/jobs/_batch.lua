@@ -4,17 +4,20 @@ local ALL = 1000 -- schedulers of a partition that are looked at
 local LATEST = 9007199254740991
 local OUTCOME_MAX = 1000 -- bytes of an outcome that messages repeat
 
+local function read_records(batch, ids)
+  if #ids == 0 then return end
+  for i, text in ipairs(call('HMGET', RECORDS, unpack(ids))) do
+    if text then batch.jobs[ids[i]] = batch.jobs[ids[i]] or parse(text) end
+  end
+end
+
 -- Reads the records of `ids`. `by` is the scheduler that calls, `now` its time in ms.
 local function open_batch(by, now, ids)
   local batch = {
     by = by, now = now, jobs = {}, changed = {}, is_changed = {}, add = {}, remove = {}, mail = {}, ended = {}, waits = {},
-    preferred = {}, pairs = {}, leases = {}, hints = {}, hinted = {},
+    preferred = {}, pairs = {}, leases = {}, hints = {}, hinted = {}, turns = {}, times = {}, flows = {}, touched = {},
   }
-  if #ids > 0 then
-    for i, text in ipairs(call('HMGET', RECORDS, unpack(ids))) do
-      if text then batch.jobs[ids[i]] = batch.jobs[ids[i]] or parse(text) end
-    end
-  end
+  read_records(batch, ids)
   return batch
 end
 
@@ -112,7 +115,8 @@ end
 local function wait(batch, id, j, until_ms)
   j.state, j.by, j.until_ms = WAITS, '', string.format('%d', until_ms)
   changed(batch, id, j)
-  enter(batch, WAITING, j.pair .. '|' .. ordered(j.place) .. '|' .. id)
+  enter(batch, WAITING, waiting_entry(id, j))
+  begin_turn(batch, j)
   enter(batch, DUE, id, due_at(j, until_ms))
   if not batch.waits[j.pair] then
     batch.waits[j.pair] = 0
@@ -135,7 +139,10 @@ end
 -- Removes the job from where its present state has put it.
 local function take_out(batch, id, j)
   if j.state == RUNS then return leave(batch, TAKEN, j.by .. '|' .. id) end
-  if j.state == WAITS then leave(batch, WAITING, j.pair .. '|' .. ordered(j.place) .. '|' .. id) end
+  if j.state == WAITS then
+    leave(batch, WAITING, waiting_entry(id, j))
+    end_turn(batch, j)
+  end
   leave(batch, DUE, id)
 end
 
@@ -202,6 +209,7 @@ local function close(batch, answers)
   end
   if #records > 0 then call('HSET', RECORDS, unpack(records)) end
   for _, key in ipairs({WAITING, TAKEN, DUE, MAIL, ENROLLED}) do write_members(batch, key) end
+  write_turns(batch)
   if #batch.ended > 0 then call('RPUSH', ENDED, unpack(batch.ended)) end
   if batch.counted then
     local counts = batch.counts

@@ -1,31 +1,31 @@
 -- Included by all job scripts: the keys of a partition by name, and the record of a job (../README.md is the data model).
 local RECORDS, WAITING, TAKEN, HUNGRY, DUE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local MAIL, ENDED, SCHEDULERS, COUNTS, NODES = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local ENROLLED, HINTS = KEYS[11], KEYS[12]
+local ENROLLED, FLOWS, TURNS, HINTS = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local call = redis.call
 
 -- State of a job: one letter of its record.
 local WAITS, RESTS, RUNS, FAILED = 'w', 'b', 't', 'f'
 local FINAL = {c = true, f = true, x = true, g = true}
 
-local FIELDS = 16 -- those before the outcome, which is the rest and may have any character
+local FIELDS = 17 -- those before the outcome, which is the rest and may have any character
 local PATTERN = '^' .. string.rep('([^|]*)|', FIELDS) .. '(.*)$'
 
 -- Attempt and lost are numbers; the other numbers stay the texts that they are.
 local function parse(text)
   local state, pair, place, client, by, attempt, first, lost, attempts_max, expires, until_ms, bytes, content, since,
-    prefer, meta, outcome = string.match(text, PATTERN)
+    prefer, turn, meta, outcome = string.match(text, PATTERN)
   return {
     state = state, pair = pair, place = place, client = client, by = by, attempt = tonumber(attempt), first = first,
     lost = tonumber(lost), attempts_max = attempts_max, expires = expires, until_ms = until_ms, bytes = bytes,
-    content = content, since = since, prefer = prefer, meta = meta, outcome = outcome,
+    content = content, since = since, prefer = prefer, turn = turn, meta = meta, outcome = outcome,
   }
 end
 
 local function text_of(j)
   return j.state .. '|' .. j.pair .. '|' .. j.place .. '|' .. j.client .. '|' .. j.by .. '|' .. j.attempt .. '|' .. j.first
     .. '|' .. j.lost .. '|' .. j.attempts_max .. '|' .. j.expires .. '|' .. j.until_ms .. '|' .. j.bytes .. '|' .. j.content
-    .. '|' .. j.since .. '|' .. j.prefer .. '|' .. j.meta .. '|' .. j.outcome
+    .. '|' .. j.since .. '|' .. j.prefer .. '|' .. j.turn .. '|' .. j.meta .. '|' .. j.outcome
 end
 
 -- Whether the job may be tried again.

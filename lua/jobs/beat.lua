@@ -1,5 +1,5 @@
 -- Purpose    Renew the lease of the caller; hand back what dead schedulers had, in slices, and remove them when nothing is left.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            lease       ms from now until it counts as dead; 0: it leaves, and others adopt what it has at once
@@ -15,6 +15,7 @@
 -- Called by  the members role, three times a lease
 
 --- @include "_partition"
+--- @include "_turns"
 --- @include "_batch"
 
 local scheduler, now, lease, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -34,15 +35,6 @@ for _, one in ipairs(judges and call('ZRANGEBYSCORE', SCHEDULERS, '-inf', now, '
     dead[#dead + 1] = its
     for _, entry in ipairs(its.held) do ids[#ids + 1] = string.sub(entry, #one + 2) end
   end
-end
-
--- Removes those of `nodes` that are still the scheduler's.
-local function forget_nodes(of, nodes)
-  local gone = {}
-  for i, entry in ipairs(#nodes > 0 and call('HMGET', NODES, unpack(nodes)) or {}) do
-    if holder_of(entry) == of then gone[#gone + 1] = nodes[i] end
-  end
-  if #gone > 0 then call('HDEL', NODES, unpack(gone)) end
 end
 
 local batch = open_batch(scheduler, now, ids)
@@ -83,7 +75,7 @@ for _, its in ipairs(dead) do
     leave(batch, ENROLLED, entry)
     its.nodes[i] = string.sub(entry, #one + 2)
   end
-  forget_nodes(one, its.nodes)
+  if #its.nodes > 0 then call('HDEL', NODES, unpack(its.nodes)) end
   if its.is_last then -- it may have had invitations that it did not follow
     for _, other in ipairs(call('ZRANGEBYSCORE', SCHEDULERS, '-inf', LATEST, 'LIMIT', 0, ALL)) do
       tell(batch, other, 'look', '')

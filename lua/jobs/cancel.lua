@@ -1,5 +1,5 @@
 -- Purpose    End jobs that nobody wants any more, whatever their state and whoever has them.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (job state outcome)*   state: x cancelled, g given up with its session, f failed
@@ -11,6 +11,7 @@
 -- Called by  the feed of the partition: a client cancels, its session ends, it does not want to wait any longer
 
 --- @include "_partition"
+--- @include "_turns"
 --- @include "_batch"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])

@@ -1,5 +1,5 @@
 -- Purpose    Make the caller the one that answers for jobs: a node that runs them has come to it.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (job attempt)*
@@ -8,6 +8,7 @@
 -- Called by  the feed of the partition, when a node registers with running jobs
 
 --- @include "_partition"
+--- @include "_turns"
 --- @include "_batch"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])

@@ -1,5 +1,5 @@
 -- Purpose    Do what is due: a job that has waited too long has failed, one whose pause is over waits.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       now        ms
 --            waiting    ms that a job may wait
 --            limit      jobs of this call, the earliest first, 1 to 500
@@ -10,6 +10,7 @@
 -- Called by  the members role of every scheduler, each second
 
 --- @include "_partition"
+--- @include "_turns"
 --- @include "_batch"
 
 local now, waiting, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -1,5 +1,5 @@
 -- Purpose    End a batch of jobs that the caller has taken.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (job attempt state outcome)*   state: c completed, f failed; outcome: any text of one line
@@ -9,6 +9,7 @@
 -- Called by  the feed of the partition, for results of nodes
 
 --- @include "_partition"
+--- @include "_turns"
 --- @include "_batch"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])

@@ -1,5 +1,5 @@
 -- Purpose    Give a scheduler the names of nodes, or take them back: a name is at one scheduler only.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (node number process again)*   nodes differ from each other
@@ -13,6 +13,7 @@
 -- Called by  the feed of the partition that is the home of the name, when a node registers or leaves
 
 --- @include "_partition"
+--- @include "_turns"
 --- @include "_batch"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])

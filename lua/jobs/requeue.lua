@@ -1,11 +1,11 @@
 -- Purpose    Give back jobs that the caller has taken: each waits again at its old place, at once or after a pause, or
 --            has failed because it has no attempt left.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            waiting     ms that a job may wait; one whose attempt is not counted goes on with the wait that it had
 --            (job attempt counted pause reason)*
---                        counted   1: the attempt counts against attempts_max; 0: it does not
+--                        counted   1: the attempt counts against attempts_max; 2: and its key pays again; 0: it does not
 --                        pause     ms until it waits; 0 = at once
 --                        reason    of a counted attempt; the outcome attempts_max|reason when it was the last
 -- Returns    for each   OK       it waits, or will after the pause
@@ -14,6 +14,7 @@
 -- Called by  the feed of the partition: a node was lost, gave an error, was busy, or missed the time; no audio was found
 
 --- @include "_partition"
+--- @include "_turns"
 --- @include "_batch"
 
 local scheduler, now, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -26,9 +27,9 @@ for at = FIRST, #ARGV, WIDTH do
   local j, word = batch.jobs[id], 'LATE'
   if j and j.state == RUNS and j.by == scheduler and j.attempt == tonumber(attempt) then
     take_out(batch, id, j)
-    if counted == '1' then j.lost = j.lost + 1 end
+    if counted ~= '0' then j.lost = j.lost + 1 end
     word = 'OK'
-    if counted == '1' and not has_attempts(j) then
+    if counted ~= '0' and not has_attempts(j) then
       word = 'ENDED'
       finish(batch, id, j, FAILED, 'attempts_max|' .. reason, '')
     elseif pause ~= '0' then
@@ -36,9 +37,10 @@ for at = FIRST, #ARGV, WIDTH do
       changed(batch, id, j)
       enter(batch, DUE, id, due_at(j, now + tonumber(pause)))
     else
-      wait(batch, id, j, counted == '1' and now + waiting or tonumber(j.until_ms))
+      wait(batch, id, j, counted ~= '0' and now + waiting or tonumber(j.until_ms))
     end
   end
+  if word == 'OK' and counted == '2' then charge(batch, j) end
   answers[#answers + 1] = word
 end
 return close(batch, answers)

@@ -1,5 +1,5 @@
 -- Purpose    Forget jobs in the order in which they ended.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       before     ms: those that ended earlier are forgotten
 --            keep       ended jobs that may stay; the oldest above it are forgotten, too
 --            limit      jobs of this call, 1 to 500

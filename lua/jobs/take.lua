@@ -1,8 +1,9 @@
--- Purpose    Take the oldest waiting jobs of pairs, for slots that the caller has reserved; say for which it stays hungry.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled hints (../README.md)
+-- Purpose    Take the next waiting jobs of pairs, for slots that the caller has reserved; say for which it stays hungry.
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            floor       the highest attempt that the caller has seen; 0 = none
+--            order       fair, or submit: the oldest first
 --            (pair want hungry)*   pairs differ from each other
 --                        want     jobs at most; 0: the caller only declines an invitation
 --                        hungry   1: invite the caller for jobs to come if it gets fewer than it wants; else 0
@@ -11,24 +12,24 @@
 -- Called by  the feed of the partition, as the last call of a flush; at most one is on its way
 
 --- @include "_partition"
+--- @include "_turns"
 --- @include "_batch"
 
-local scheduler, now, floor = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local FIRST, WIDTH = 4, 3
+local scheduler, now, floor, order = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local FIRST, WIDTH = 5, 3
 
+local batch = open_batch(scheduler, now, {})
 local entries, ids, left = {}, {}, {}
 for at = FIRST, #ARGV, WIDTH do
   local pair, want = ARGV[at], tonumber(ARGV[at + 1])
-  local found = members_of(WAITING, pair, want + 1)
-  left[pair] = #found > want
-  for i = 1, math.min(want, #found) do
-    entries[#entries + 1] = found[i]
-    ids[#ids + 1] = string.sub(found[i], #pair + 19)
+  local found
+  found, left[pair] = NEXT[order](batch, pair, want)
+  for _, one in ipairs(found) do
+    entries[#entries + 1], ids[#ids + 1] = one[1], one[2]
   end
-  left[at] = math.min(want, #found)
+  left[at] = #found
 end
-
-local batch = open_batch(scheduler, now, ids)
+read_records(batch, ids)
 be_member(batch)
 
 local answers = {}

@@ -38,7 +38,7 @@ class CoreClasses:
 
     job_table: type[JobTable] = JobTable
     waiting: type[WaitingJobs] = WaitingJobs
-    fair: type[FairWaitingJobs] = FairWaitingJobs
+    fair: type[WaitingJobs] = FairWaitingJobs
     intake: type[Intake] = Intake
     queue: Callable[..., ScriptQueue] = ScriptQueue
     node_registry: type[NodeRegistry] = NodeRegistry

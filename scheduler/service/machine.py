@@ -66,7 +66,7 @@ class Machine:
 
     async def open_jobs(self, settings: Settings) -> JobStores:
         """Return where the jobs are that several schedulers share. Raises ConfigError or StoreUnavailable."""
-        return await open_jobs(settings.store, settings.partitions, settings.acks)
+        return await open_jobs(settings.store, settings.partitions, settings.acks, settings.order)
 
     def observers(self) -> list[Observer]:
         """Return what observes the core beside logs, metrics, traces and dashboard."""

@@ -20,6 +20,8 @@ class Asked:
     content: str = ""
     prefer: str = ""
     """The scheduler that should run it if it has room: it has the node of its session."""
+    turn: str = ""
+    """Whose turn it takes when the order is fair (calls.turn_of)."""
     by: str = ""
     """The scheduler that has run it, once it has ended."""
     expires_ms: int = 0

@@ -9,10 +9,15 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from voxpool.scheduler.config import SUBMIT
 from voxpool.scheduler.core.scripts import ScriptCall
 
 LIMIT_MAX = 500
 """The most entries that one call of beat, due or sweep may remove: bounds its time on the server."""
+COST = 1_000_000
+"""What a job costs a key of weight 1; the same in lua/jobs/_turns.lua."""
+NO_TOKEN = "*"
+"""The key of those without a token in a turn; the empty key is that of jobs that came back."""
 TAKEN_MAX = 100_000
 """More jobs than one scheduler runs of a partition."""
 
@@ -55,6 +60,7 @@ class Record(NamedTuple):
     content: str
     since_ms: int
     prefer: str
+    turn: str
     meta: str
     outcome: str
 
@@ -82,9 +88,10 @@ def record_of(text: str) -> Record:
         content,
         since,
         prefer,
+        turn,
         meta,
         outcome,
-    ) = text.split("|", 16)
+    ) = text.split("|", 17)
     return Record(
         state,
         pair,
@@ -101,6 +108,7 @@ def record_of(text: str) -> Record:
         content,
         int(since),
         prefer,
+        turn,
         meta,
         outcome,
     )
@@ -118,6 +126,8 @@ class Submit(NamedTuple):
     content: str
     prefer: str
     meta: str
+    turn: str = ""
+    """`priority.cost.key` when the order is fair (turn_of); "" = the order of the submits."""
 
 
 class Taken(NamedTuple):
@@ -135,13 +145,17 @@ class Taken(NamedTuple):
 
 
 class Return(NamedTuple):
-    """An attempt to be given back: `counted` against attempts_max or not; it waits again after `pause_ms`."""
+    """An attempt to be given back: `counted` against attempts_max or not; it waits again after `pause_ms`.
+
+    When the order is fair, the key `pays` once more for a counted attempt that failed by itself.
+    """
 
     job_id: str
     attempt: int
     counted: bool
     pause_ms: int
     reason: str
+    pays: bool = False
 
 
 class Mail(NamedTuple):
@@ -160,20 +174,27 @@ class Bounds(NamedTuple):
     waiting_max: int
 
 
+def turn_of(priority: int, key: str, weight: float) -> str:
+    """Return the turn of a job: its key, "" for a caller without a token, is charged COST / weight for it."""
+    return f"{priority}.{max(1, round(COST / weight))}.{key or NO_TOKEN}"
+
+
 def submit(
     scheduler: str, now_ms: int, floor: int, waiting_ms: int, bounds: Bounds, jobs: Sequence[Submit]
 ) -> ScriptCall:
     """Answer: WAIT '', GRANT attempt, KNOWN record, CONFLICT '' or FULL reason for each job."""
     args = [scheduler, str(now_ms), str(floor), str(waiting_ms), *map(str, bounds)]
-    for job_id, pair, room, expires_ms, attempts_max, size, content, prefer, meta in jobs:
+    for job_id, pair, room, expires_ms, attempts_max, size, content, prefer, meta, turn in jobs:
         numbers = (str(expires_ms), str(attempts_max), str(size))
-        args += (job_id, pair, "1" if room else "0", *numbers, content, prefer, meta)
+        args += (job_id, pair, "1" if room else "0", *numbers, content, prefer, turn, meta)
     return ScriptCall("submit", args)
 
 
-def take(scheduler: str, now_ms: int, floor: int, wants: Sequence[tuple[str, int, bool]]) -> ScriptCall:
+def take(
+    scheduler: str, now_ms: int, floor: int, wants: Sequence[tuple[str, int, bool]], order: str = SUBMIT
+) -> ScriptCall:
     """Answer: rows for taken_of. `wants` = (pair, jobs at most, whether to be invited for later ones)."""
-    args = [scheduler, str(now_ms), str(floor)]
+    args = [scheduler, str(now_ms), str(floor), order]
     for pair, want, hungry in wants:
         args += (pair, str(want), "1" if hungry else "0")
     return ScriptCall("take", args)
@@ -201,8 +222,8 @@ def finish(scheduler: str, now_ms: int, ends: Sequence[tuple[str, int, str, str]
 def requeue(scheduler: str, now_ms: int, waiting_ms: int, returns: Sequence[Return]) -> ScriptCall:
     """Answer: OK, ENDED or LATE for each."""
     args = [scheduler, str(now_ms), str(waiting_ms)]
-    for job_id, attempt, counted, pause_ms, reason in returns:
-        args += (job_id, str(attempt), "1" if counted else "0", str(pause_ms), reason)
+    for job_id, attempt, counted, pause_ms, reason, pays in returns:
+        args += (job_id, str(attempt), str(counted + (counted and pays)), str(pause_ms), reason)
     return ScriptCall("requeue", args)
 
 

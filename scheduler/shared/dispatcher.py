@@ -17,7 +17,7 @@ from voxpool.scheduler.core.script_queue import Outages
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Bounds, Record, record_of
+from voxpool.scheduler.shared.calls import Bounds, Record, record_of, turn_of
 from voxpool.scheduler.shared.details import (
     STATES,
     Details,
@@ -137,6 +137,7 @@ class SharedDispatcher(HeldJobs):
             content=content_of(job.audio),
             expires_ms=job.expires_ms,
             attempts_max=job.limits.attempts_max,
+            turn="" if job.share is None else turn_of(*job.share),
         )
         self._asked[partition][job.job_id] = asked
         if job.expires_ms:

@@ -21,8 +21,8 @@ from voxpool.scheduler.shared.calls import Submit, audio_name_of
 from voxpool.scheduler.shared.feed_answers import FeedAnswers
 from voxpool.scheduler.shared.letters import READ_MAX
 
-BATCH_MAX = 100
-"""Jobs of one call: below ARGUMENTS_MAX with the eight arguments of a submit. The rest goes with the next flush."""
+BATCH_MAX = 90
+"""Jobs of one call: below ARGUMENTS_MAX with the arguments of a submit. The rest goes with the next flush."""
 
 
 T = TypeVar("T")
@@ -115,7 +115,9 @@ class Feed(FeedAnswers):
             slots.append(found)
         if not wants:
             return None
-        return calls.take(self.name, self._clock.now_ms(), self._floor, wants), partial(self._took, wants, slots)
+        return calls.take(self.name, self._clock.now_ms(), self._floor, wants, self._settings.order), partial(
+            self._took, wants, slots
+        )
 
     def away_ms(self, now_ms: int) -> int:
         """Return for how long the store was away lately: jobs that wait get this time in addition."""
@@ -202,6 +204,7 @@ class Feed(FeedAnswers):
                     asked.content,
                     asked.prefer,
                     asked.meta,
+                    asked.turn,
                 )
             )
             sent.append((asked, slot))

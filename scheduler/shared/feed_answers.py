@@ -72,9 +72,11 @@ class FeedAnswers(ScriptQueue):
         """Accepted jobs that the store has lost, and has no room for now."""
         self._sent: list[OnAnswer] = []
 
-    def give_back(self, job_id: str, attempt: int, reason: str, counted: bool = True, pause_ms: int = 0) -> None:
-        """Let the job wait again."""
-        self._returns.append(Return(job_id, attempt, counted, pause_ms, reason))
+    def give_back(
+        self, job_id: str, attempt: int, reason: str, counted: bool = True, pause_ms: int = 0, pays: bool = False
+    ) -> None:
+        """Let the job wait again; its key `pays` once more when the job failed by itself."""
+        self._returns.append(Return(job_id, attempt, counted, pause_ms, reason, pays))
         self.nudge()
 
     def look_up(self, job_id: str, then: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ from voxpool.scheduler.core.jobs.job import (
     ANSWERS,
     COMPLETED,
     DISPATCHED,
+    ERROR,
     FAILED,
     REDISPATCHED,
     TIMEOUT,
@@ -206,7 +207,7 @@ class HeldJobs(Dispatcher):
             self._retries.count(job, reason, detail, now_ms)
             pause_ms = max(0, job.backoff_until_ms - now_ms)
             text = cleaned(f"the last of {job.redispatches} attempts, on {node_id}: {job.detail}")
-        self.feed_of(job.job_id).give_back(job.job_id, job.attempt, text, counted, pause_ms)
+        self.feed_of(job.job_id).give_back(job.job_id, job.attempt, text, counted, pause_ms, pays=reason == ERROR)
 
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
         """The node of `job` has answered its attempt; the store decides whether that counts."""

@@ -68,6 +68,12 @@ class SharedWaiting(WaitingJobs):
         self.on_room(pairs)
 
 
+class FairSharedWaiting(SharedWaiting):
+    """The same where the order is fair: the store knows whose turn it is (lua/jobs/_turns.lua)."""
+
+    is_fair = True
+
+
 class SharedIntake(Intake):
     """Bounds of this scheduler; what all schedulers hold together is checked by the store."""
 

@@ -8,7 +8,7 @@ from functools import partial
 from voxpool.scheduler.core.composition import CoreClasses
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.shared.dispatcher import SharedDispatcher
-from voxpool.scheduler.shared.local import SharedIntake, SharedTable, SharedWaiting
+from voxpool.scheduler.shared.local import FairSharedWaiting, SharedIntake, SharedTable, SharedWaiting
 from voxpool.scheduler.shared.local_queue import LocalQueue
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 from voxpool.scheduler.stores.memory import MemoryStore
@@ -22,6 +22,7 @@ def classes_of(nodes: MemoryStore, stores: JobStores, around: Callable[[ScriptRu
     return CoreClasses(
         job_table=SharedTable,
         waiting=SharedWaiting,
+        fair=FairSharedWaiting,
         intake=SharedIntake,
         queue=partial(LocalQueue, store=nodes),
         dispatcher=partial(SharedDispatcher, stores=stores, around=around),

@@ -29,15 +29,15 @@ _EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXP
 _DELETE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
-async def agree_on_partitions(client: Any, url: str, partitions: int, key: str = PARTITIONS_KEY) -> None:
-    """Enter the number of partitions of a new store, or compare it. Raises ConfigError, StoreUnavailable."""
-    async with asked(url, "the claim (its number of partitions)", ANSWER_S):
-        await client.set(key, partitions, nx=True)
+async def agree_on(client: Any, url: str, key: str, name: str, value: object) -> None:
+    """Enter the setting `name` of a new store, or compare it. Raises ConfigError, StoreUnavailable."""
+    async with asked(url, f"the claim ({name})", ANSWER_S):
+        await client.set(key, str(value), nx=True)
         stored = await client.get(key)
-    if stored != str(partitions):
+    if stored != str(value):
         raise ConfigError(
-            f"store = {url!r} holds data in {stored} partitions, this scheduler is set to {partitions}: use the same "
-            "number, or another database"
+            f"store = {url!r} holds data of schedulers with {name} = {stored}, and this one has {name} = {value}: use "
+            "the same, or another database"
         )
 
 
@@ -71,7 +71,7 @@ class Claim:
         It waits for the end of a lease that is not renewed, at most `lease_ms`. Raises ConfigError when another
         scheduler is alive there or when the partition counts differ, StoreUnavailable when the server doesn't answer.
         """
-        await agree_on_partitions(self._client, self._url, self._partitions)
+        await agree_on(self._client, self._url, PARTITIONS_KEY, "partitions", self._partitions)
         await self._wait_for_lease()
         self._keeper = asyncio.create_task(self._keep(), name="claim on the store")
 

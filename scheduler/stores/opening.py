@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voxpool.scheduler.config import SUBMIT
 from voxpool.scheduler.errors import ConfigError, VoxpoolError
 from voxpool.scheduler.stores.shown import without_password
 
@@ -69,14 +70,14 @@ async def open_store(
     raise ConfigError(f"store = {without_password(spec)!r} is none of embedded, memory, redis://HOST:PORT/DB")
 
 
-async def open_jobs(url: str, partitions: int, acks: int) -> JobStores:
+async def open_jobs(url: str, partitions: int, acks: int, order: str = SUBMIT) -> JobStores:
     """Return the stores of the jobs that several schedulers share at `url`; they are the same as for all of them.
 
     Raises ConfigError, also when the data there are in another number of partitions, or StoreUnavailable.
     """
     from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
-    stores = JobStores(url, partitions, acks)
+    stores = JobStores(url, partitions, acks, order=order)
     try:
         await stores.ping()
         if not stores.is_cluster and (await stores.facts(lambda: 0)).is_cluster:

@@ -176,6 +176,22 @@ function RankedList.at(list, rank)
   return blocks[index][place + 1]
 end
 
+-- How many texts are before `text`.
+function RankedList.before(list, text)
+  local blocks = list.blocks
+  if not blocks then return place_in(list, text) - 1 end
+  local index, count = block_for(blocks, text), 0
+  for i = 1, index - 1 do count = count + blocks[i].size end
+  return count + place_in(blocks[index], text) - 1
+end
+
+-- The texts of `count` ranks from `rank` on.
+function RankedList.slice(list, rank, count)
+  local texts = {}
+  for i = rank, math.min(rank + count, list.size) - 1 do texts[#texts + 1] = RankedList.at(list, i) end
+  return texts
+end
+
 -- All texts, in order.
 function RankedList.all(list)
   local texts = {}

@@ -61,6 +61,8 @@ JOBS = Layout(
         "counts": HASH,
         "nodes": HASH,
         "enrolled": SORTED_SET,
+        "flows": SORTED_SET,
+        "turns": HASH,
         "hints": NOTHING,  # the prefix of channels
     },
 )

@@ -1,6 +1,7 @@
 -- A sorted set of Redis: member -> score, with two orders that are kept only once a command has asked for them.
 -- By score: a heap, in which removed members stay until they come to its top or are too many.
--- By name: members are alike in form, group|rest, and ranges are whole groups (a node's holds, a pair's nodes). A group
+-- By name: members are alike in form, group|rest, and ranges are whole groups (a node's holds, a pair's nodes), or parts of
+-- one, group|part|rest. A group
 -- is a ranked list; the groups stand in order, too, so that each member has a rank in the set.
 local RankedList, RoomyMap = ...
 local Counts = RankedList.Counts
@@ -175,6 +176,19 @@ local function group_between(low, high)
   return string.sub(low, 2)
 end
 
+-- The group that lies from `low` to `high`; or the group that has it as a part, from [x|y| to (x|y}, with its first rank in
+-- that and its size.
+local function find_range(set, low, high)
+  local groups, name = groups_of(set), group_between(low, high)
+  local group = groups[name]
+  if group then return group end
+  local ends = string.find(name, '|', 1, true)
+  group = ends < #name and groups[string.sub(name, 1, ends)]
+  if not group then return nil end
+  local first = RankedList.before(group, name)
+  return group, first, RankedList.before(group, string.sub(high, 2)) - first
+end
+
 -- The name of the group before which all lies that is counted from - to (x|.
 local function group_after(low, high)
   if low ~= '-' or string.byte(high) ~= UP_TO or string.byte(high, -1) ~= HERE then
@@ -185,24 +199,26 @@ end
 
 -- How many members lie from `low` to `high`: a group, or all before one.
 function SortedSet.count_by_lex(set, low, high)
-  local groups = groups_of(set)
   if low ~= '-' then
-    local group = groups[group_between(low, high)]
-    return group and group.size or 0
+    local group, _, size = find_range(set, low, high)
+    return group and (size or group.size) or 0
   end
+  local groups = groups_of(set)
   local name = group_after(low, high)
   local group = groups[name] or new_group(set, name)
   return Counts.before(tree_of(set), group.place)
 end
 
 function SortedSet.range_by_lex(set, low, high)
-  local group = groups_of(set)[group_between(low, high)]
+  local group, first, size = find_range(set, low, high)
+  if first then return RankedList.slice(group, first, size) end
   return group and RankedList.all(group) or {}
 end
 
 -- The first `count` members from `low` to `high`.
 function SortedSet.first_by_lex(set, low, high, count)
-  local group = groups_of(set)[group_between(low, high)]
+  local group, first, size = find_range(set, low, high)
+  if first then return RankedList.slice(group, first, math.min(size, count)) end
   return group and RankedList.first(group, count) or {}
 end
 

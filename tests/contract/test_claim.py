@@ -115,7 +115,7 @@ async def test_another_number_of_partitions_is_refused(store: RedisStore) -> Non
     await first.claim.take()
     await first.claim.give_back()
     assert await store.client.get(PARTITIONS_KEY) == "1"
-    with pytest.raises(ConfigError, match="1 partitions, this scheduler is set to 4"):
+    with pytest.raises(ConfigError, match="partitions = 1, and this one has partitions = 4"):
         await Scheduler(store, "host-1 process 18", partitions=4).claim.take()
 
 

@@ -162,13 +162,33 @@ async def test_a_full_partition_refuses_jobs_at_all_schedulers(start: Start) -> 
         await other.start(TONE, PAIR)
 
 
-def test_another_number_of_partitions_is_refused(start: Start, server: RedisServer, folder: Path) -> None:
-    """It would look for jobs where they are not."""
+@pytest.mark.parametrize(("name", "value"), [("partitions", "8"), ("order", "fair")])
+def test_another_setting_of_what_all_must_share_is_refused(
+    start: Start, server: RedisServer, folder: Path, name: str, value: str
+) -> None:
+    """It would look for jobs where they are not, or take them in another order."""
     start("a")
-    flags = ("serve", "--port", "0", "--store", server.url, "--jobs", "redis", "--partitions", "8")
-    other = Process(folder, "other", *flags)
+    other = Process(folder, "other", "serve", "--port", "0", "--store", server.url, *FLAGS, f"--{name}", value)
     assert other.end() == 3
-    assert "4 partitions" in other.log.read_text()
+    assert f"this one has {name} = {value}" in other.log.read_text()
+
+
+async def test_keys_take_turns_over_all_schedulers(start: Start) -> None:
+    """A flood of one key at A; a job of another key and an urgent one, both at B, whose node has one slot."""
+    a, b = start("a", "--order", "fair"), start("b", "--order", "fair")
+    node = Gated(b, "n", slots=1)
+    async with running(node.worker), Client(a.url) as one, Client(b.url) as other:
+        first = await one.start(TONE, PAIR, key="flood")
+        await until(lambda: node.begun == [first.job_id])
+        flood = [await one.start(TONE, PAIR, key="flood") for _ in range(8)]
+        sparse = await other.start(TONE, PAIR, key="sparse")
+        urgent = await other.start(TONE, PAIR, key="flood", priority=1)
+        assert a.get(f"/v1/jobs/{sparse.job_id}")["state"] == "waiting"
+        node.gate.set()
+        results = [await job.result() for job in (first, *flood, sparse, urgent)]
+    assert {result.state for result in results} == {"completed"}
+    assert node.begun[:2] == [first.job_id, urgent.job_id]
+    assert sparse.job_id in node.begun[2:4]
 
 
 async def test_a_scheduler_that_stops_lets_its_jobs_end_and_others_go_on(start: Start) -> None:

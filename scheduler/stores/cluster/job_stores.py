@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from voxpool.scheduler.config import SUBMIT
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.stores.claim import agree_on_partitions
+from voxpool.scheduler.stores.claim import agree_on
 from voxpool.scheduler.stores.cluster.addresses import CLUSTER, address_of
 from voxpool.scheduler.stores.cluster.hints import Hints
 from voxpool.scheduler.stores.cluster.locating import locator_of, slot_of
@@ -32,7 +33,14 @@ class JobStores:
     can't be read.
     """
 
-    def __init__(self, url: str, partitions: int, acks: int = 0, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        partitions: int,
+        acks: int = 0,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        order: str = SUBMIT,
+    ) -> None:
         address = address_of(url)
         self.is_cluster = address.kind == CLUSTER
         """Whether `url` says so."""
@@ -40,6 +48,7 @@ class JobStores:
         self.url = without_password(url)
         self.partitions = [PartitionStore(self, number, bool(acks)) for number in range(partitions)]
         self._acks = acks
+        self._order = order
         self._answer_timeout_s = answer_timeout_s
         self._primaries: dict[str, Primary] = {}
 
@@ -55,9 +64,10 @@ class JobStores:
         return hints
 
     async def agree(self) -> None:
-        """See that all schedulers are set to the same number of partitions. Raises ConfigError or StoreUnavailable."""
+        """See that all schedulers share some settings. Raises ConfigError or StoreUnavailable."""
         store = (await self.primary_of(self.partitions[0])).store
-        await agree_on_partitions(store.client, self.url, len(self.partitions), f"{JOBS.prefix}{{0}}:partitions")
+        for name, value in (("partitions", len(self.partitions)), ("order", self._order)):
+            await agree_on(store.client, self.url, f"{JOBS.prefix}{{0}}:{name}", name, value)
 
     async def ping(self) -> None:
         """Return when all primaries answer. Raises StoreUnavailable."""

@@ -37,7 +37,7 @@ async def test_a_server_that_is_no_cluster_is_named(cluster: Cluster) -> None:
 
 async def test_all_schedulers_of_a_cluster_have_as_many_partitions(cluster: Cluster) -> None:
     first = await open_jobs(cluster.url, 4, 0)
-    with pytest.raises(ConfigError, match="holds data in 4 partitions"):
+    with pytest.raises(ConfigError, match="partitions = 4, and this one has partitions = 5"):
         await open_jobs(cluster.url, 5, 0)
     await first.close()
 

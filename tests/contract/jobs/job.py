@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WAITS, RESTS, RUNS = "w", "b", "t"
+NEW, WAITS, RESTS, RUNS = "", "w", "b", "t"
 FINAL = "cfxg"
 OUTCOME_MAX = 1000
 
@@ -31,6 +31,8 @@ class Job:
     until: str = ""
     """When its wait is over, ms; "" once it has ended."""
     prefer: str = ""
+    turn: str = ""
+    """priority.cost.key; "" = the order of the submits."""
     due: int = 0
     """When it stops to wait or to rest; 0 = somebody has it, or it has ended."""
 
@@ -39,4 +41,20 @@ class Job:
         """The record as the store has it."""
         numbers = (self.attempt, self.first, self.lost, self.attempts_max, self.expires, self.until, self.bytes)
         head = (self.state, self.pair, self.place, self.client, self.by, *numbers)
-        return "|".join(map(str, (*head, self.content, self.since, self.prefer, self.meta, self.outcome)))
+        return "|".join(map(str, (*head, self.content, self.since, self.prefer, self.turn, self.meta, self.outcome)))
+
+    @property
+    def came_back(self) -> bool:
+        """Whether it has had its turn."""
+        return self.attempt > self.first
+
+    @property
+    def flow(self) -> tuple[str, str, str]:
+        """Pair, priority and key among which it waits; the key is "" when it came back."""
+        priority, _, key = self.turn.split(".", 2)
+        return self.pair, priority, "" if self.came_back else key
+
+    @property
+    def line(self) -> str:
+        """What its entry among the waiting jobs begins with."""
+        return "|".join(self.flow) if self.turn else self.pair

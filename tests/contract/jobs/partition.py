@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.contract.jobs.job import FINAL, OUTCOME_MAX, RESTS, RUNS, WAITS, Job
+from tests.contract.jobs.job import FINAL, NEW, OUTCOME_MAX, RESTS, RUNS, WAITS, Job
 from tests.contract.jobs.members import beat, nodes
+from tests.contract.jobs.turns import Turns
 from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.shared.calls import COST
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Partition:
     """Pair -> schedulers that jobs which begin to wait in this call prefer."""
     nodes: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     """Node -> scheduler, number of the connection, process."""
+    turns: Turns = field(default_factory=Turns)
     counts: Counter[str] = field(default_factory=Counter)
     is_counted: bool = False
     ends: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -38,11 +41,16 @@ class Partition:
         """Apply `call` and return what it must answer."""
         self.preferred.clear()
         answer: list[str] = _SCRIPTS[call.name](self, call.args)
+        self.turns.settle(job for job in self.jobs.values() if job.state == WAITS and job.turn)
         return answer
 
     def forget(self) -> None:
         """All data are lost."""
         self.__init__()  # type: ignore[misc]
+
+    def waiting_jobs(self, pair: str) -> list[Job]:
+        """Return the records of the waiting jobs of a pair."""
+        return [job for job in self.jobs.values() if job.state == WAITS and job.pair == pair]
 
     def waiting(self, pair: str) -> list[str]:
         """Return the waiting jobs of a pair, the oldest first."""
@@ -80,6 +88,8 @@ class Partition:
                 most -= self.leases.get(scheduler, 0) > now
 
     def wait(self, job: Job, until: int) -> None:
+        if job.turn:
+            self.turns.begins(job, self.waiting_jobs(job.pair))
         job.state, job.by, job.until = WAITS, "", str(until)
         job.due = min(job.expires or until, until)
         if job.prefer:
@@ -101,6 +111,24 @@ class Partition:
                 text = f"end|{job_id}|{state}|{job.by}|{outcome}"
                 self.tell(client, f"read|{job_id}" if len(outcome) > OUTCOME_MAX else text)
 
+    def _full(self, pair: str, turn: str, waiting_max: int) -> str:
+        """Return the bound on waiting jobs that leaves no room for one more; "" when there is room."""
+        waiting = self.waiting_jobs(pair)
+        if not turn or turn.endswith(".*"):
+            return "waiting_max" if len(waiting) >= waiting_max else ""
+        priority, cost, key = turn.split(".", 2)
+        left = waiting_max - sum(job.flow[1] <= priority for job in waiting)
+        own = sum(job.flow == (pair, priority, key) for job in waiting)
+        return "share" if own * int(cost) >= COST * left else ""
+
+    def _next(self, pair: str, want: int) -> list[str]:
+        """Take the next jobs of a pair in the fair order."""
+        taken: list[Job] = []
+        while len(taken) < want and (waiting := self.waiting_jobs(pair)):
+            taken.append(self.turns.next(waiting))
+            taken[-1].state = RUNS
+        return [next(name for name, job in self.jobs.items() if job is one) for one in taken]
+
     def _row(self, job_id: str) -> list[str]:
         job = self.jobs[job_id]
         numbers = (job.bytes, job.expires, job.lost, job.attempts_max)
@@ -116,8 +144,8 @@ class Partition:
         scheduler, (now, floor, waiting, jobs_max, bytes_max, waiting_max) = args[0], map(int, args[1:7])
         self.be_member(scheduler)
         answer, waits = [], Counter[str]()
-        for at in range(7, len(args), 9):
-            job_id, pair, room, expires, attempts_max, size, content, prefer, meta = args[at : at + 9]
+        for at in range(7, len(args), 10):
+            job_id, pair, room, expires, attempts_max, size, content, prefer, turn, meta = args[at : at + 10]
             starts = room == "1" and not self.waiting(pair)
             job = self.jobs.get(job_id)
             anew = job is not None and (job.state == "g" or (job.state == "f" and job.attempt == job.first))
@@ -135,8 +163,8 @@ class Partition:
                 answer += ["FULL", "jobs_max"]
             elif self.counts["bytes"] + int(size) > bytes_max:
                 answer += ["FULL", "bytes_max"]
-            elif not starts and len(self.waiting(pair)) >= waiting_max:
-                answer += ["FULL", "waiting_max"]
+            elif not starts and (reason := self._full(pair, turn, waiting_max)):
+                answer += ["FULL", reason]
             else:
                 attempt = job.attempt if job else 0
                 self.count("open", 1)
@@ -145,7 +173,8 @@ class Partition:
                 place = self.count("place", 1)
                 numbers = (attempt, attempt, int(attempts_max), int(expires), int(size))
                 job = self.jobs[job_id] = Job(WAITS, pair, place, scheduler, *numbers, content, now, meta)
-                job.until, job.prefer = str(now + waiting), prefer
+                job.until, job.prefer, job.turn = str(now + waiting), prefer, turn
+                job.state = NEW
                 if starts and (prefer in ("", scheduler) or not is_wanted):
                     self._take(job, scheduler, floor)
                     answer += ["GRANT", str(job.attempt)]
@@ -161,10 +190,10 @@ class Partition:
         self.be_member(scheduler)
         rows: list[str] = []
         left: list[str] = []
-        wishes = [(args[at], int(args[at + 1]), args[at + 2] == "1") for at in range(3, len(args), 3)]
+        wishes = [(args[at], int(args[at + 1]), args[at + 2] == "1") for at in range(4, len(args), 3)]
         for pair, want, hungry in wishes:
             found = self.waiting(pair)
-            for job_id in found[:want]:
+            for job_id in self._next(pair, want) if args[3] == "fair" else found[:want]:
                 self._take(self.jobs[job_id], scheduler, floor)
                 rows += self._row(job_id)
             self.invited.discard((pair, scheduler))
@@ -201,8 +230,8 @@ class Partition:
             if job is None or (job.state, job.by, job.attempt) != (RUNS, scheduler, int(attempt)):
                 answer.append("LATE")
                 continue
-            job.lost += int(counted)
-            if counted == "1" and job.lost >= job.attempts_max:
+            job.lost += counted != "0"
+            if counted != "0" and job.lost >= job.attempts_max:
                 self.finish(job_id, "f", f"attempts_max|{reason}", now, "")
                 answer.append("ENDED")
                 continue
@@ -210,8 +239,10 @@ class Partition:
             if pause != "0":
                 job.state, job.by, job.due = RESTS, "", min(job.expires or now + int(pause), now + int(pause))
             else:
-                self.wait(job, now + waiting if counted == "1" else int(job.until))
+                self.wait(job, now + waiting if counted != "0" else int(job.until))
                 waits[job.pair] += 1
+            if counted == "2" and job.turn:
+                self.turns.charge(job)
         self.invite_for(waits, now)
         return answer
 

@@ -10,7 +10,7 @@ from voxpool.scheduler.stores.memory import Dump
 def state_of(partition: Partition) -> Dump:
     """Return the state that the store must have."""
     jobs, zero = partition.jobs, "0"
-    waiting = [f"{job.pair}|{job.place:016d}|{job_id}" for job_id, job in jobs.items() if job.state == WAITS]
+    waiting = [f"{job.line}|{job.place:016d}|{job_id}" for job_id, job in jobs.items() if job.state == WAITS]
     hungry = [f"{pair}|{number:016d}|{name}" for (pair, name), number in partition.hungry.items()]
     mine = [f"{name}|{pair}" for pair, name in partition.hungry]
     mail = [f"{name}|{n:016d}|{text}" for name, letters in partition.mail.items() for n, text in letters.items()]

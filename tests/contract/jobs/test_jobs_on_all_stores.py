@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.contract.jobs.driver import KINDS, Driver, random_steps
 from tests.contract.sides import MemorySide, ServerSide, Side
 from tests.contract.steps import START_MS
+from voxpool.scheduler.config import FAIR, SUBMIT
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.shared.calls import Bounds, Submit
 from voxpool.scheduler.stores.script_sources import JOBS, load_sources
@@ -34,12 +35,16 @@ _STEP = st.tuples(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(steps=st.lists(_STEP, min_size=30, max_size=60), skew_ms=st.sampled_from([0, 2_000, -3_000]))
+@given(
+    steps=st.lists(_STEP, min_size=30, max_size=60),
+    skew_ms=st.sampled_from([0, 2_000, -3_000]),
+    order=st.sampled_from([SUBMIT, FAIR]),
+)
 def test_random_calls_get_the_expected_answers_and_state(
-    job_sides: list[Side], steps: list[tuple[str, int]], skew_ms: int
+    job_sides: list[Side], steps: list[tuple[str, int]], skew_ms: int, order: str
 ) -> None:
     """Calls are repeated, data and scripts are lost, schedulers die, clocks differ; compared after every step."""
-    driver = Driver(job_sides, skew_ms)
+    driver = Driver(job_sides, skew_ms, order)
     for kind, number in steps:
         driver.step(kind, number)
 
@@ -138,7 +143,7 @@ def _commands_a_job(side: ServerSide, elsewhere: bool) -> float:
     node = "B" if elsewhere else "A"
     if elsewhere:
         side.run([calls.take(node, START_MS, 0, [("a:b", BATCH, True)])])
-    before = _commands(side)
+    before = commands_of(side)
     for batch in range(4):
         jobs = [Submit(f"0.{batch}-{n}", "a:b", not elsewhere, 0, 3, 10, "c", "", "m") for n in range(BATCH)]
         side.run([calls.submit("A", START_MS, 0, 8_000, BOUNDS, jobs)])
@@ -150,9 +155,10 @@ def _commands_a_job(side: ServerSide, elsewhere: bool) -> float:
         assert answer == ["OK", "A"] * BATCH
         if elsewhere:
             side.run([calls.mail("A", "9" * 16, 500)])
-    return (_commands(side) - before) / (4 * BATCH)
+    return (commands_of(side) - before) / (4 * BATCH)
 
 
-def _commands(side: ServerSide) -> int:
+def commands_of(side: ServerSide) -> int:
+    """Return how many commands the server has run."""
     stats = cast(dict[str, dict[str, int]], side.info("commandstats"))
     return sum(one["calls"] for name, one in stats.items() if name != "cmdstat_info")
