@@ -38,6 +38,7 @@ NAMES = {
     "late_results_total",
     "nodes",
     "slots",
+    "nodes_wanted",
     "pool_nodes",
     "script_seconds",
     "script_errors_total",

@@ -132,6 +132,12 @@ class Intake:
             if not pair.flow.is_idle and not self._store_is_late(now_ms):
                 yield name, pair.flow.wait(now_ms)[0]
 
+    def nodes_wanted(self) -> Iterator[tuple[str, float]]:
+        """Yield each pair with nodes or jobs, and the nodes that its jobs need, not rounded."""
+        for name, pair in self._pairs.items():
+            if not pair.flow.is_idle:
+                yield name, pair.flow.nodes_wanted()
+
     # ---- what the dispatcher reports
 
     def accepted(self, job: Job) -> None:

@@ -27,6 +27,9 @@ VARIATION_UNKNOWN = 1.0
 """The same while fewer than two services have ended: that of the exponential distribution."""
 PLACES_MAX = 20_000
 """Refusals whose times are remembered, in 4 MB; past it a submit gets the time of the end of the line, and no place."""
+WANTED_WITHIN_MS = 30_000
+"""The time in which the waiting jobs of a pair should have started on the wanted nodes; about as long as a new node takes to
+start."""
 LATE_MS_MIN = 2000
 """How late a submit may come and keep its place, or half of its time if that is more: the SDK lengthens its pauses by a
 random part of up to a half."""
@@ -47,6 +50,7 @@ class Flow:
         "_service_ms_square",
         "_services",
         "_slot_ms",
+        "_slots_a_node",
         "_slots_before",
         "_starts",
         "_window_ms",
@@ -68,6 +72,8 @@ class Flow:
         """Whether the store found no slot for a job that still waits, and no slots have come since."""
         self._slots_before = 0
         """The slots that there were before the last node left: it may come back."""
+        self._slots_a_node = 1.0
+        """The mean slots of a node, while there was one."""
         self._window_ms = window_ms
         self._at_ms = now_ms
         """Until when `_slot_ms` is counted."""
@@ -127,6 +133,8 @@ class Flow:
             self._slots_before = self.slots
         self.nodes += nodes
         self.slots += slots
+        if self.nodes > 0:
+            self._slots_a_node = max(1.0, self.slots / self.nodes)
         if slots > 0:
             self.is_full = False  # starts that only fill the new slots do not count
 
@@ -154,6 +162,15 @@ class Flow:
     def service_ms(self) -> float:
         """The mean service time; 0 = none has ended yet."""
         return self._service_ms
+
+    def nodes_wanted(self) -> float:
+        """Return the nodes whose slots the running jobs fill, and on which the waiting ones start within WANTED_WITHIN_MS.
+
+        It is not rounded, so that the sum over pairs and schedulers is right. A waiting job takes a slot for the part
+        of that time that it needs; for all of it while no job has ended.
+        """
+        part = min(1.0, self._service_ms / WANTED_WITHIN_MS) if self._services else 1.0
+        return (self.running + self.waiting * part) / self._slots_a_node
 
     def starts_per_ms(self, now_ms: int) -> float:
         """Return the starts of a millisecond while the pair is full; 0 when nothing is known yet."""

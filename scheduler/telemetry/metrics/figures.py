@@ -31,7 +31,7 @@ SLOT_STATES = ("used", "free", "closed")
 
 @dataclass(slots=True)
 class Figures:
-    """The figures of one moment; each maps a label to a number. `pools`, `wait_s` are by pair label."""
+    """The figures of one moment; each maps a label to a number. `pools`, `wait_s`, `wanted` are by pair label."""
 
     jobs: Mapping[str, int] = field(default_factory=dict)
     job_bytes: int = 0
@@ -43,6 +43,7 @@ class Figures:
     keys_waiting: int = 0
     largest_key_part: float = 0.0
     wait_s: Mapping[str, float] = field(default_factory=dict)
+    wanted: Mapping[str, float] = field(default_factory=dict)
     nodes: Counter[str] = field(default_factory=Counter)
     slots: Counter[str] = field(default_factory=Counter)
     pools: Counter[str] = field(default_factory=Counter)
@@ -75,6 +76,11 @@ async def take_figures(core: Core, finished: Mapping[str, int], pairs: PairLabel
         label = pairs.of(pair)
         wait_s[label] = max(wait_s.get(label, 0.0), wait_ms / 1000)
     figures.wait_s = wait_s
+    wanted: dict[str, float] = {}
+    for pair, nodes in core.intake.nodes_wanted():
+        label = pairs.of(pair)
+        wanted[label] = wanted.get(label, 0.0) + nodes
+    figures.wanted = wanted
     table = core.table
     dispatched = min(dispatched, table.unfinished)  # the nodes were counted over several turns
     figures.jobs = {WAITING: table.unfinished - dispatched, DISPATCHED: dispatched, **finished}
@@ -120,6 +126,11 @@ class FiguresCollector(Collector):
         text = "Slots of connected nodes: used by a job, free, or closed (unused, of a node that takes no new jobs)."
         yield _gauge("slots", text, "state", {**dict.fromkeys(SLOT_STATES, 0), **figures.slots})
         yield _gauge("pool_nodes", "Connected nodes that serve a pair.", "pair", {**pairs, **figures.pools})
+        text = (
+            "Nodes that the jobs of a pair need: running jobs, and waiting ones by the share of 30 s that each takes, over "
+            "the slots of a node. Not rounded: take ceil(sum(…)) over the pairs of a pool and all schedulers."
+        )
+        yield _gauge("nodes_wanted", text, "pair", {**pairs, **figures.wanted})
 
 
 def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
