@@ -46,7 +46,7 @@ lint: .venv/.ready ## ruff, mypy --strict, imports one way, bandit, and the rule
 audit: .venv/.ready ## are the packages what the lock says, and, with ADVISORIES=FOLDER of OSV records, is one vulnerable?
 	@$(BIN)/python -m tests.tidy.dependencies $(ADVISORIES)
 
-test: .venv/.ready ## lint and all tests; those that a Python version can change under both (installs Redis, Chromium, Prometheus and Node.js, or says how)
+test: .venv/.ready ## lint and all tests; those that a Python version can change under both (installs Redis, Chromium, Prometheus, kustomize and Node.js, or says how)
 	@scripts/test.sh $(foreach part,$(BOTH),'$(part)')
 
 test-large: .venv/.ready ## the tests that take minutes each: overload, scale, fuzzing (figures: docs/reports/)

@@ -33,7 +33,7 @@ tests() {
 }
 
 scripts/system_packages.sh curl redis-server chromium prometheus promtool=prometheus prometheus-alertmanager \
-    amtool=prometheus-alertmanager docker-compose systemd-analyze=systemd node=nodejs npm
+    amtool=prometheus-alertmanager docker-compose kustomize systemd-analyze=systemd node=nodejs npm
 scripts/npm_packages.sh
 if [ "${1:-}" = large ]; then
     say "the large sizes, $(.venv/bin/python --version)"

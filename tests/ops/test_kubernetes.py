@@ -137,7 +137,9 @@ def test_the_image_is_a_version_of_a_registry(built: Manifests) -> None:
 
 def test_the_schedulers_know_members_of_the_redis_cluster_and_outlive_a_fail_over(tmp_path: Path) -> None:
     built = build(tmp_path, "three")
-    environment = {each["name"]: each["value"] for each in pod_of(built["Deployment", "scheduler"])["containers"][0]["env"]}
+    environment = {
+        each["name"]: each["value"] for each in pod_of(built["Deployment", "scheduler"])["containers"][0]["env"]
+    }
     members = built["StatefulSet", "redis"]["spec"]
     names = {f"redis-{number}.{members['serviceName']}" for number in range(members["replicas"])}
     assert {host.host for host in address_of(environment["VOXPOOL_STORE"]).hosts} <= names

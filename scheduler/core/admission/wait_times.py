@@ -28,8 +28,8 @@ VARIATION_UNKNOWN = 1.0
 PLACES_MAX = 20_000
 """Refusals whose times are remembered, in 4 MB; past it a submit gets the time of the end of the line, and no place."""
 WANTED_WITHIN_MS = 30_000
-"""The time in which the waiting jobs of a pair should have started on the wanted nodes; about as long as a new node takes to
-start."""
+"""The time in which the waiting jobs of a pair should have started on the wanted nodes; about the time that a new node
+takes to start."""
 LATE_MS_MIN = 2000
 """How late a submit may come and keep its place, or half of its time if that is more: the SDK lengthens its pauses by a
 random part of up to a half."""
@@ -164,7 +164,7 @@ class Flow:
         return self._service_ms
 
     def nodes_wanted(self) -> float:
-        """Return the nodes whose slots the running jobs fill, and on which the waiting ones start within WANTED_WITHIN_MS.
+        """Return the nodes that the running jobs fill, and on which the waiting ones start within WANTED_WITHIN_MS.
 
         It is not rounded, so that the sum over pairs and schedulers is right. A waiting job takes a slot for the part
         of that time that it needs; for all of it while no job has ended.

@@ -127,8 +127,8 @@ class FiguresCollector(Collector):
         yield _gauge("slots", text, "state", {**dict.fromkeys(SLOT_STATES, 0), **figures.slots})
         yield _gauge("pool_nodes", "Connected nodes that serve a pair.", "pair", {**pairs, **figures.pools})
         text = (
-            "Nodes that the jobs of a pair need: running jobs, and waiting ones by the share of 30 s that each takes, over "
-            "the slots of a node. Not rounded: take ceil(sum(…)) over the pairs of a pool and all schedulers."
+            "Nodes that the jobs of a pair need: running jobs, and waiting ones by the share of 30 s that each takes, "
+            "over the slots of a node. Not rounded: take ceil(sum(…)) over the pairs of a pool and all schedulers."
         )
         yield _gauge("nodes_wanted", text, "pair", {**pairs, **figures.wanted})
 
