@@ -1,0 +1,60 @@
+"""The measured costs of jobs in Redis, as `python -m bench.shared_jobs FILE` writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from voxpool.scheduler.errors import ConfigError
+from voxpool.scheduler.sentences import wrong
+from voxpool.scheduler.small_file import read_toml
+
+BATCHES = (1, 16, 256)
+"""The jobs of a flush that are measured; a busy scheduler sends 16 and more."""
+BUSY = "16"
+
+
+class SharedCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The costs of one machine; times are processor time in microseconds a job."""
+
+    machine: str
+    """What was measured: processor, versions, day."""
+    own_us: dict[str, float]
+    """Of the server, by jobs of a flush: the node is at the scheduler of the client (submit, finish)."""
+    elsewhere_us: dict[str, float]
+    """The same with the node at another scheduler (submit, take, finish, mail)."""
+    audio_own_us: float
+    """More of the server for 10 kB of audio, at 16 jobs of a flush."""
+    audio_elsewhere_us: float
+    """The same with the node at another scheduler."""
+    record_bytes: float
+    """Of the server's memory, for a finished job with 40 characters of output."""
+    memory_us: float
+    """Of a scheduler with jobs = memory, 10 kB of audio, 64 jobs in flight."""
+    scheduler_us: float
+    """Of a scheduler with jobs = redis, the node at it."""
+    both_us: float
+    """Of two schedulers together, with the node at the other one."""
+
+    def server_us(self, elsewhere: float, audio_bytes: float) -> float:
+        """Return the processor time of the server for a job; `elsewhere` is the part of the jobs that go elsewhere."""
+        audio = audio_bytes / 10_000
+        own = self.own_us[BUSY] + audio * self.audio_own_us
+        other = self.elsewhere_us[BUSY] + audio * self.audio_elsewhere_us
+        return own + elsewhere * (other - own)
+
+    def schedulers_us(self, elsewhere: float) -> float:
+        """Return the processor time of all schedulers for a job."""
+        return self.scheduler_us + elsewhere * (self.both_us - self.scheduler_us)
+
+
+def read_costs(path: Path) -> SharedCosts:
+    """Return the costs in a file. Raises ConfigError."""
+    try:
+        costs = msgspec.convert(read_toml(path), SharedCosts, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {wrong(error).sentence}: `python -m bench.shared_jobs` writes such a file") from None
+    if any(str(batch) not in table for batch in BATCHES for table in (costs.own_us, costs.elsewhere_us)):
+        raise ConfigError(f"{path}: own_us and elsewhere_us need the batches {', '.join(map(str, BATCHES))}")
+    return costs
