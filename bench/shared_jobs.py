@@ -1,4 +1,4 @@
-"""What a job costs when several schedulers share their jobs in Redis: processor time of the server and of the schedulers.
+"""What a job costs when several schedulers share jobs in Redis: processor time of the server and of the schedulers.
 
 The server: production's calls in batches, on the machine's redis-server, by its own counters. The schedulers: `voxpool
 serve` with jobs in memory, with jobs in Redis, and two of them with the client at one and the node at the other.
@@ -52,7 +52,13 @@ def rows_of(costs: SharedCosts) -> list[Row]:
     rows = []
     for what, by_batch, goal in (("own", costs.own_us, "<= 20"), ("elsewhere", costs.elsewhere_us, "<= 40")):
         rows += [
-            Row("shared_jobs", f"CPU of Redis a job, node {what}, {batch} a flush", us, "us", goal if batch == "16" else "")
+            Row(
+                "shared_jobs",
+                f"CPU of Redis a job, node {what}, {batch} a flush",
+                us,
+                "us",
+                goal if batch == "16" else "",
+            )
             for batch, us in by_batch.items()
         ]
     rows += [
@@ -89,7 +95,9 @@ def measure(seconds: float) -> SharedCosts:
         finally:
             runner.run(server.close())
     today = datetime.datetime.now(datetime.UTC).date()
-    machine = f"{platform.processor() or platform.machine()}, Redis {redis}, Python {platform.python_version()}, {today}"
+    machine = (
+        f"{platform.processor() or platform.machine()}, Redis {redis}, Python {platform.python_version()}, {today}"
+    )
     audio = audio_own - own["16"], audio_elsewhere - elsewhere["16"]
     return SharedCosts(machine, own, elsewhere, *audio, record_bytes, memory_us, scheduler_us, both_us)
 

@@ -1,4 +1,4 @@
-"""Parses --work of `voxpool-sim capacity`: the distribution of work, such as lognormal:2:1."""
+"""The options of `voxpool-sim capacity`: --work, a distribution such as lognormal:2:1, and --costs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import msgspec
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.sentences import nearest, wrong
 from voxpool.sim.chance.distributions import NAMES, Distribution, load_file
+from voxpool.sim.instances.capacity import Wish, report
+from voxpool.sim.instances.costs import read_costs
+from voxpool.sim.report.report import Report
 
 SECOND = {"even": "spread", "lognormal": "cv", "gamma": "cv", "pareto": "shape"}
 """Distribution -> meaning of the third part of the option."""
@@ -31,6 +34,13 @@ def work_of(text: str) -> Distribution:
             raise ConfigError(f"--work {text!r}: {name} has a mean only")
         table[SECOND[name]] = _number(text, second)
     return _converted(text, table)
+
+
+def planned(rate: float, work: Distribution, slots: int, costs: Path) -> Report:
+    """Return the plan of schedulers and Redis for `rate` jobs a second, from a file of costs. Raises ConfigError."""
+    assert work.mean is not None
+    options = {"rate": rate, "work_s": work.mean, "slots": slots, "costs": str(costs)}
+    return report(Wish(rate, work.mean, slots), read_costs(costs), options)
 
 
 def _converted(text: str, table: dict[str, object]) -> Distribution:

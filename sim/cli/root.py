@@ -207,23 +207,35 @@ def soak(
     "--p99", type=float, default=0.5, show_default=True, help="Seconds within which 99 % of the jobs must start."
 )
 @click.option("--slots", type=int, default=2, show_default=True, help="Jobs that a node runs at the same time.")
+@click.option(
+    "--costs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Plan schedulers and Redis, too, from the costs that `python -m bench.shared_jobs FILE` wrote.",
+)
 @common
 def capacity(
     rate: float,
     work: str,
     p99: float,
     slots: int,
+    costs: Path | None,
     seed: int | None,
     json_path: Path | None,
     out: Path | None,
     quick: bool,
     store: str,
 ) -> int:
-    """Find the number of nodes that a rate of jobs needs, so that 99 % of them start within --p99 seconds."""
-    from voxpool.sim.cli.capacity import work_of
+    """Find the number of nodes that a rate of jobs needs, so that 99 % of them start within --p99 seconds.
+
+    With --costs nothing is simulated: nodes, schedulers, servers and partitions of Redis are calculated.
+    """
+    from voxpool.sim.cli.capacity import planned, work_of
     from voxpool.sim.experiments.capacity import question as experiment
     from voxpool.sim.experiments.experiment import SEED
 
+    if costs is not None:
+        report = planned(rate, work_of(work), slots, costs)
+        return show(report, report.write(json_path, out))
     report = experiment.plan(
         experiment.Demand(rate, work_of(work), p99, slots),
         size=experiment.QUICK if quick else experiment.FULL,

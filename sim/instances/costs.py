@@ -11,8 +11,7 @@ from voxpool.scheduler.sentences import wrong
 from voxpool.scheduler.small_file import read_toml
 
 BATCHES = (1, 16, 256)
-"""The jobs of a flush that are measured; a busy scheduler sends 16 and more."""
-BUSY = "16"
+"""The jobs of a flush that are measured."""
 
 
 class SharedCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,16 +36,29 @@ class SharedCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     both_us: float
     """Of two schedulers together, with the node at the other one."""
 
-    def server_us(self, elsewhere: float, audio_bytes: float) -> float:
-        """Return the processor time of the server for a job; `elsewhere` is the part of the jobs that go elsewhere."""
+    def server_us(self, elsewhere: float, audio_bytes: float, batch: float) -> float:
+        """Return the processor time of the server for a job; `elsewhere` is the part of the jobs that go there.
+
+        A flush of `batch` jobs costs a constant, and a part for each job; both follow from the outer batches.
+        """
         audio = audio_bytes / 10_000
-        own = self.own_us[BUSY] + audio * self.audio_own_us
-        other = self.elsewhere_us[BUSY] + audio * self.audio_elsewhere_us
+        own = _at(self.own_us, batch) + audio * self.audio_own_us
+        other = _at(self.elsewhere_us, batch) + audio * self.audio_elsewhere_us
         return own + elsewhere * (other - own)
+
+    @property
+    def call_us(self) -> float:
+        """The processor time of the server for one call with nothing in it, such as a beat: two are a job's own way."""
+        return (self.own_us["1"] - self.own_us["256"]) / 2
 
     def schedulers_us(self, elsewhere: float) -> float:
         """Return the processor time of all schedulers for a job."""
         return self.scheduler_us + elsewhere * (self.both_us - self.scheduler_us)
+
+
+def _at(by_batch: dict[str, float], batch: float) -> float:
+    least, most = by_batch["1"], by_batch["256"]
+    return most + (least - most) / min(256.0, max(1.0, batch))
 
 
 def read_costs(path: Path) -> SharedCosts:
@@ -54,7 +66,9 @@ def read_costs(path: Path) -> SharedCosts:
     try:
         costs = msgspec.convert(read_toml(path), SharedCosts, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {wrong(error).sentence}: `python -m bench.shared_jobs` writes such a file") from None
+        raise ConfigError(
+            f"{path}: {wrong(error).sentence}: `python -m bench.shared_jobs` writes such a file"
+        ) from None
     if any(str(batch) not in table for batch in BATCHES for table in (costs.own_us, costs.elsewhere_us)):
         raise ConfigError(f"{path}: own_us and elsewhere_us need the batches {', '.join(map(str, BATCHES))}")
     return costs

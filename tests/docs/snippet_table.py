@@ -83,6 +83,9 @@ ROWS: Mapping[str, Row] = {
     "voxpool-sim capacity --rate 20 --work exponential:2 --slots 2 --p99 0.5": Row(
         "", "a minute; tests/sim/test_experiment_capacity.py"
     ),
+    "voxpool-sim capacity --rate 1000000 --work exponential:0.2 --slots 4 --costs docs/reports/shared-costs.toml": Row(
+        "", "tests/sim/instances/test_capacity.py has it, in another folder"
+    ),
     "voxpool-sim run rush": Row("voxpool-sim run rush --quick", "a tenth of its length"),
     "voxpool-sim run my-scenario.toml": Row("voxpool-sim run my-scenario.toml --quick", "a tenth of its length"),
     "voxpool-sim run my-scenario.toml --out report": Row(
