@@ -81,6 +81,9 @@ class ScriptQueue:
         """Whether a flush failed and is repeated now: periodic calls are skipped meanwhile."""
         self._held_beats: dict[str, tuple[str, Callable[[str], None]]] = {}
         """The last beat of each node while the store doesn't answer: so that beats do not pile up."""
+        self.gather_beats_s = 0.0
+        """How long a beat may wait for another call that it is sent with; of a flush it costs a small part."""
+        self._gathering: asyncio.TimerHandle | None = None
         self.outages = outages
         self._sleeper: asyncio.Future[None] | None = None
         self.in_flight = 0
@@ -143,6 +146,13 @@ class ScriptQueue:
             beats = self._beats = [on_word]
             calls.append(ScriptCall("heartbeat", [str(self._clock.now_ms()), self._lease_ms, node_id, generation]))
             self._handlers.append(lambda answer: _deliver(beats, answer))
+        if not self.gather_beats_s:
+            self.nudge()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(self.gather_beats_s, self._end_gathering)
+
+    def _end_gathering(self) -> None:
+        self._gathering = None
         self.nudge()
 
     def nudge(self) -> None:
@@ -174,14 +184,18 @@ class ScriptQueue:
     async def run_forever(self, selects: Selects) -> None:
         """Send whatever comes, and what `selects` has at each flush."""
         create_future = asyncio.get_running_loop().create_future
-        while True:
-            if not self._calls and not selects.wants_select:
-                self._sleeper = create_future()
-                try:
-                    await self._sleeper
-                finally:
-                    self._sleeper = None
-            await self.run_once(selects)
+        try:
+            while True:
+                if not self._calls and not selects.wants_select:
+                    self._sleeper = create_future()
+                    try:
+                        await self._sleeper
+                    finally:
+                        self._sleeper = None
+                await self.run_once(selects)
+        finally:
+            if self._gathering is not None:
+                self._gathering.cancel()
 
     def _take(self, selects: Selects) -> tuple[list[ScriptCall], list[OnAnswer]]:
         if len(self._calls) > CALLS_MAX:

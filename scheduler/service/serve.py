@@ -33,6 +33,8 @@ from voxpool.scheduler.web.wire.server import HURRY_S, DoorServer, url_of, uvico
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
+BEATS_GATHERED = 60
+"""A beat reaches the store within this part of `heartbeat_s`, with the others of that time."""
 
 
 class StoreLost(VoxpoolError):
@@ -89,6 +91,7 @@ async def serve(settings: Settings, log: Log, machine: Machine) -> int:
             classes=opened.classes(meters.runner.beside),
             why=why,
         )
+        core.queue.gather_beats_s = settings.heartbeat_s / BEATS_GATHERED
         exporter = Exporter(meters, core, opened.store, settings)
         history.attach(core, exporter.residents.predict)
         dashboard = Dashboard(

@@ -75,6 +75,32 @@ async def test_calls_are_sent_in_order_and_adjacent_ones_of_a_kind_are_merged() 
     assert words == ["OK", "OK", "OK"]
 
 
+@virtual
+async def test_beats_wait_for_each_other_or_for_any_other_call() -> None:
+    runner, words = Recorder(), list[str]()
+    queue = queue_on(runner)
+    queue.gather_beats_s = 0.25
+    loop, role = asyncio.get_running_loop(), asyncio.ensure_future(queue.run_forever(NO_SELECTS))
+    await asyncio.sleep(1)
+    queue.heartbeat("n1", "g1", words.append)
+    await asyncio.sleep(0.2)
+    queue.heartbeat("n2", "g2", words.append)
+    assert runner.flushes == []
+    await asyncio.sleep(0.06)
+    assert [[call.name for call in flush] for flush in runner.flushes] == [["heartbeat"]] and words == ["OK", "OK"]
+    queue.heartbeat("n1", "g1", words.append)
+    queue.release("j|1")
+    await asyncio.sleep(0.01)
+    assert [call.name for call in runner.flushes[1]] == ["heartbeat", "release_job"]
+    await asyncio.sleep(1)
+    queue.heartbeat("n2", "g2", words.append)
+    ended_s = loop.time()
+    role.cancel()
+    await asyncio.wait([role])
+    await asyncio.sleep(1)
+    assert len(runner.flushes) == 2 and loop.time() == ended_s + 1, "nothing is sent after the end"
+
+
 async def test_each_call_must_have_its_answer() -> None:
     class Short(Recorder):
         async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:

@@ -141,7 +141,9 @@ class NodeRegistry:
                 self._renew(node)
                 asked += 1
                 if asked == DOUBTED_MAX:
-                    return
+                    break
+        if asked:
+            self._queue.nudge()  # without the wait for others that other beats have
 
     def _renew(self, node: Node) -> None:
         self._queue.heartbeat(node.node_id, node.generation, partial(self._beat_answered, node, node.generation))
