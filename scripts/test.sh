@@ -3,14 +3,14 @@
 # Called by `make test`.
 # test.sh large: only the tests marked `large`, which `make test` leaves out. Called by `make test-large`.
 # Tests marked `alone` measure time, fill a processor or need much done in a time: they run last, two at a time, which
-# takes about one processor. Most of the others wait for processes much of their time, so four at a time are what fills
-# two processors.
+# takes about one processor. Most of the others wait for processes much of their time: four at a time leave a fifth of two
+# processors idle, so five run.
 #
 # Tests that fail are run a second time, one at a time. Real processes miss a deadline of a test when the machine has
 # other work; a change that breaks something breaks it both times. What passed the second time is printed as unstable.
 set -euo pipefail
 UNSTABLE_MAX=5
-WORKERS=4
+WORKERS=5
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 SECONDS=0
@@ -46,6 +46,10 @@ linted=$(mktemp)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -f "$linted"' EXIT
 make --no-print-directory lint >"$linted" 2>&1 &
 lint=$!
+# pytest compiles all tests and what they import for itself; the workers, which begin together, would do it once each.
+compgen -G 'tests/unit/__pycache__/*-pytest-*' >/dev/null ||
+    .venv/bin/python -m pytest -q -p no:cacheprovider --collect-only --ignore=tests/tidy tests >/dev/null 2>&1 &
+compiled=$!
 scripts/setup.sh other
 if [ -x .venv-other/bin/python ]; then
     say "lint, and beside it the tests that a Python version can change, $(.venv-other/bin/python --version)"
@@ -53,6 +57,7 @@ if [ -x .venv-other/bin/python ]; then
 elif [ "${CI:-}" = true ]; then
     fail "CI runs tests under both Pythons, and there is no .venv-other"
 fi
+wait "$compiled" || true # what can't be collected is reported by the run
 wait "$lint" || { cat "$linted"; fail "lint"; }
 cat "$linted"
 say "all tests, $(.venv/bin/python --version)"

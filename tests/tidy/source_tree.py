@@ -46,7 +46,7 @@ def _is_cache(name: str) -> bool:
     return name.startswith(".venv") or name.endswith(("_cache", ".egg-info")) or name == ".hypothesis"
 
 
-@functools.lru_cache(maxsize=1000)
+@functools.cache  # each rule reads the whole tree
 def _parse(text: str, path: str) -> ast.Module:
     return ast.parse(text, path)
 
