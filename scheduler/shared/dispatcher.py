@@ -33,6 +33,8 @@ from voxpool.scheduler.shared.held import HeldJobs
 from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable, SharedWaiting
 from voxpool.scheduler.shared.local_queue import LocalQueue
 from voxpool.scheduler.shared.members import Members
+from voxpool.scheduler.shared.names import home_of
+from voxpool.scheduler.shared.registry import TEST_S, SharedRegistry
 from voxpool.scheduler.shared.slots import Slots
 from voxpool.scheduler.shared.store_watch import PartitionObserver, StoreWatch
 from voxpool.scheduler.shared.totals import Totals
@@ -89,11 +91,16 @@ class SharedDispatcher(HeldJobs):
         """By partition: the jobs of clients here that have not ended."""
         self._waiters: dict[str, list[Waiter]] = {}
         waiting.on_room = self._room
+        registry = self.node_registry
+        assert isinstance(registry, SharedRegistry)
+        registry.home_of = lambda node_id: self.feeds[home_of(node_id, len(self.feeds))]
+        registry.retry_s = settings.probe_s + TEST_S
+        self._registry = registry
         intake.outages_of = self._outages_of
 
     def roles(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
-        """Return the roles of each partition."""
-        roles: list[tuple[str, Coroutine[Any, Any, None]]] = []
+        """Return the roles of the names of nodes, and of each partition."""
+        roles: list[tuple[str, Coroutine[Any, Any, None]]] = [("names", self._registry.test_forever())]
         for feed, members in zip(self.feeds, self._members, strict=True):
             listener = self._stores.hints(feed.partition, self.instance, feed.subscribed, feed.hinted)
             roles += [

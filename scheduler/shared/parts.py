@@ -10,6 +10,7 @@ from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.shared.dispatcher import SharedDispatcher
 from voxpool.scheduler.shared.local import FairSharedWaiting, SharedIntake, SharedTable, SharedWaiting
 from voxpool.scheduler.shared.local_queue import LocalQueue
+from voxpool.scheduler.shared.registry import SharedRegistry
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 from voxpool.scheduler.stores.memory import MemoryStore
 
@@ -24,6 +25,7 @@ def classes_of(nodes: MemoryStore, stores: JobStores, around: Callable[[ScriptRu
         waiting=SharedWaiting,
         fair=FairSharedWaiting,
         intake=SharedIntake,
+        node_registry=SharedRegistry,
         queue=partial(LocalQueue, store=nodes),
         dispatcher=partial(SharedDispatcher, stores=stores, around=around),
     )

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
 
 from tests.e2e.conftest import running
-from tests.e2e.processes import TONE, Process, Scheduler, until
+from tests.e2e.processes import TONE, Process, Scheduler, connected, until
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.protocol.messages import JobResult
-from voxpool.scheduler.sdk import Client, SubmitRejected, Work, Worker
+from voxpool.scheduler.sdk import Client, Refused, SubmitRejected, Work, Worker
 
 PAIR = "en:en"
 LEASE_S = 2.0
-FLAGS = ("--jobs", "redis", "--partitions", "4", "--scheduler-lease-s", str(LEASE_S), "--waiting-timeout-s", "60")
+FLAGS = (
+    *("--jobs", "redis", "--partitions", "4", "--scheduler-lease-s", str(LEASE_S), "--waiting-timeout-s", "60"),
+    *("--probe-s", "0.2"),
+)
 
 Start = Callable[..., Scheduler]
 
@@ -28,13 +35,13 @@ def server() -> Iterator[RedisServer]:
         yield running_server
 
 
-@pytest.fixture
-def start(server: RedisServer, folder: Path) -> Iterator[Start]:
+@contextmanager
+def starting(server: RedisServer, folder: Path) -> Iterator[Start]:
     """Start schedulers by name, on one Redis; those that run at the end must stop in good order."""
     started: list[Scheduler] = []
 
     def start_one(name: str, *flags: str, port: int = 0) -> Scheduler:
-        scheduler = Scheduler(folder, server.url, *FLAGS, *flags, name=name, port=port)
+        scheduler = Scheduler(folder, server.url, *FLAGS, *flags, name=name, port=port, patience_s=60)
         started.append(scheduler)
         return scheduler
 
@@ -45,19 +52,39 @@ def start(server: RedisServer, folder: Path) -> Iterator[Start]:
             assert scheduler.events("scheduler_failed") == []
 
 
+@pytest.fixture
+def start(server: RedisServer, folder: Path) -> Iterator[Start]:
+    with starting(server, folder) as start_one:
+        yield start_one
+
+
+class Three(NamedTuple):
+    """Schedulers on one Redis that no test disturbs."""
+
+    a: Scheduler
+    b: Scheduler
+    c: Scheduler
+    redis: str
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
+    with redis_server() as server, starting(server, tmp_path_factory.mktemp("three")) as start_one:
+        yield Three(start_one("a"), start_one("b"), start_one("c"), server.url)
+
+
 async def length(work: Work) -> int:
     return len(work.audio)
 
 
-async def test_a_job_runs_at_the_node_of_another_scheduler(start: Start) -> None:
+async def test_a_job_runs_at_the_node_of_another_scheduler(three: Three) -> None:
     """Its client is at A, its node at B."""
-    a, b = start("a"), start("b")
+    a, b = three.a, three.b
     worker = Worker(b.url, node_id="n", pairs=[PAIR], slots=2, work=length)
     async with running(worker), Client(a.url, give_up_s=5) as client:
         results = await asyncio.gather(*(client.submit(TONE, PAIR) for _ in range(50)))
     assert {(result.state, result.output, result.attempts) for result in results} == {("completed", len(TONE), 1)}
     assert worker.done == 50
-    await until(lambda: a.get("/v1/jobs")["total"] == 50)
 
 
 class Gated:
@@ -130,9 +157,9 @@ async def test_a_node_takes_its_work_along_to_another_scheduler(start: Start, fo
     assert len(node.begun) == 1
 
 
-async def test_a_cancel_reaches_the_node_at_another_scheduler(start: Start) -> None:
+async def test_a_cancel_reaches_the_node_at_another_scheduler(three: Three) -> None:
     """By the client's connection, and by HTTP at a scheduler that has neither the client nor the node."""
-    a, b, c = start("a"), start("b"), start("c")
+    a, b, c, _ = three
     node = Gated(b, "n", slots=1)
     async with running(node.worker), Client(a.url) as client:
         first, second = await client.start(TONE, PAIR), await client.start(TONE, PAIR)
@@ -163,12 +190,9 @@ async def test_a_full_partition_refuses_jobs_at_all_schedulers(start: Start) -> 
 
 
 @pytest.mark.parametrize(("name", "value"), [("partitions", "8"), ("order", "fair")])
-def test_another_setting_of_what_all_must_share_is_refused(
-    start: Start, server: RedisServer, folder: Path, name: str, value: str
-) -> None:
+def test_another_setting_of_what_all_must_share_is_refused(three: Three, folder: Path, name: str, value: str) -> None:
     """It would look for jobs where they are not, or take them in another order."""
-    start("a")
-    other = Process(folder, "other", "serve", "--port", "0", "--store", server.url, *FLAGS, f"--{name}", value)
+    other = Process(folder, "other", "serve", "--port", "0", "--store", three.redis, *FLAGS, f"--{name}", value)
     assert other.end() == 3
     assert f"this one has {name} = {value}" in other.log.read_text()
 
@@ -207,6 +231,57 @@ async def test_a_scheduler_that_stops_lets_its_jobs_end_and_others_go_on(start: 
             results = await asyncio.gather(*jobs)
     assert {(result.state, result.attempts) for result in results} == {("completed", 1)}
     assert len(node.begun) == 2
+
+
+async def test_the_name_of_a_node_is_at_one_scheduler(three: Three) -> None:
+    """Another process under the name is refused; the same one takes its name along, and the older connection ends."""
+    a, b = three.a, three.b
+    first = Worker(a.url, node_id="n", pairs=[PAIR], slots=1, work=length)
+    async with running(first):
+        await until(lambda: a.node_ids() == ["n"])
+        with pytest.raises(Refused) as refused:
+            await Worker(b.url, node_id="n", pairs=[PAIR], slots=1, work=length).run()
+        assert refused.value.reason == "name_taken"
+        assert a.node_ids() == ["n"] and b.node_ids() == []
+        moved = Worker(b.url, node_id="n", pairs=[PAIR], slots=1, work=length)
+        moved.process_id = first.process_id
+        async with running(moved):
+            await until(lambda: b.node_ids() == ["n"] and a.events("node_offline"))
+
+
+async def test_the_result_of_a_job_can_be_waited_for_at_any_scheduler(three: Three) -> None:
+    """Its client is at A, its node at B; C is asked for it by HTTP, before and after its end."""
+    a, b, c, _ = three
+    node = Gated(b, "n")
+    async with running(node.worker), Client(a.url) as client:
+        job = await client.start(TONE, PAIR)
+        await until(lambda: node.begun)
+        asked = asyncio.create_task(asyncio.to_thread(c.get, f"/v1/jobs/{job.job_id}?wait_s=30"))
+        node.gate.set()
+        view = await asked
+        assert (view["state"], view["output"], view["node_id"], view["attempts"]) == ("completed", len(TONE), "n", 1)
+        assert view["request_id"] == job.request_id and view["times_ms"]["total"] >= 0
+        assert c.get(f"/v1/jobs/{job.job_id}")["state"] == "completed"
+
+
+async def test_a_client_that_has_moved_keeps_its_job(three: Three) -> None:
+    """Its session at A ends, without a goodbye, while it waits at C: the job is not given up."""
+    a, b, c, _ = three
+    node = Gated(b, "n")
+    async with running(node.worker), Client(c.url) as here:
+        async with connected(a.session_url) as socket:
+            hello = {"type": "hello", "protocol": 1, "session_id": "moved", "patience_ms": 0}
+            await socket.send(json.dumps(hello))
+            audio = base64.b64encode(TONE).decode()
+            await socket.send(json.dumps({"type": "submit", "request_id": "r", "pair": PAIR, "audio": audio}))
+            await until(lambda: node.begun)
+            job = await here.start(TONE, PAIR, request_id="r")
+            socket.transport.abort()
+        ended = await until(lambda: [line for line in a.events("job_ended") if line["job_id"] == job.job_id])
+        assert ended[0]["reason"] == "session_gone"
+        node.gate.set()
+        result = await job.result()
+    assert (result.state, result.attempts, len(node.begun)) == ("completed", 1, 1)
 
 
 def _ignore(task: asyncio.Task[JobResult]) -> None:
