@@ -1,14 +1,11 @@
-"""A Redis Cluster on free ports of this machine: three primaries and a replica of each, which know each other at start.
-
-`heal` makes it whole again: tests that kill, move and cut share one.
-"""
+"""A Redis Cluster on free ports of this machine: three primaries and a replica of each, which know each other."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +22,14 @@ ELECTION_TIMEOUT_MS = 1_000
 class ClusterNode:
     """A server of the cluster."""
 
-    def __init__(self, folder: Path, number: int, options: Sequence[str], binary: str) -> None:
+    def __init__(self, folder: Path, number: int) -> None:
         self.id = f"{number:040x}"
         self.folder = folder / str(number)
         self.folder.mkdir()
         self.bus = quiet_port()
         own = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--repl-diskless-sync-delay", "0")
         timeouts = ("--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--cluster-replica-validity-factor", "0")
-        self.server = RedisServer(self.folder, *own, *timeouts, *options, binary=binary)
+        self.server = RedisServer(self.folder, *own, *timeouts)
         self.server.port = quiet_port()
         self.is_running = False
         self.client: Any = Redis(port=self.server.port, decode_responses=True, protocol=2, socket_timeout=20)
@@ -66,9 +63,10 @@ class ClusterNode:
 class Cluster:
     """Three primaries (nodes 0 to 2) and their replicas (3 to 5)."""
 
-    def __init__(self, folder: Path, *options: str, binary: str = "") -> None:
-        self.nodes = [ClusterNode(folder, number, options, binary) for number in range(1, 7)]
-        self._is_changed = True
+    def __init__(self, folder: Path) -> None:
+        self.nodes = [ClusterNode(folder, number) for number in range(1, 7)]
+        self.is_changed = False
+        """Whether nodes were killed, cut or promoted."""
 
     @property
     def url(self) -> str:
@@ -91,7 +89,7 @@ class Cluster:
 
         Once for each primary: the others do not vote about it again for twice the time-out of a node.
         """
-        self._is_changed = True
+        self.is_changed = True
         old = self.primary(slot)
         new = self.replicas(old)[0]
         self._promote(new)
@@ -103,24 +101,29 @@ class Cluster:
         replica.ask("CLUSTER", "FAILOVER", "TAKEOVER")
         wait_for(lambda: not self._primary_id(replica))
 
+    def kill(self, node: ClusterNode) -> None:
+        """Kill a node."""
+        self.is_changed = True
+        node.kill()
+
     def kill_and_elect(self, primary: ClusterNode) -> None:
         """Kill `primary` and wait until the others have elected one of its replicas."""
         slot = next(first for first, _, server, *_ in self._slots() if server[1] == primary.server.port)
         for node in self.nodes:
             node.client.config_set("cluster-node-timeout", ELECTION_TIMEOUT_MS)
-        primary.kill()
+        self.kill(primary)
         wait_for(lambda: self.primary(slot) is not primary)
 
     def give_replica(self, replica: ClusterNode, primary: ClusterNode) -> None:
         """Make `replica`, another primary's, a replica of `primary`."""
-        self._is_changed = True
+        self.is_changed = True
         replica.ask("CLUSTER", "REPLICATE", primary.id)
         wait_for(lambda: replica.info("replication").get("master_link_status") == "up")
         wait_for(lambda: len(self.replicas(primary)) == 2)
 
     def cut(self, replica: ClusterNode) -> None:
         """Cut the link of `replica` to its primary until `mend`: what is written from now on does not reach it."""
-        self._is_changed = True
+        self.is_changed = True
         replica.client.config_set("masterauth", "wrong")
         replica.ask("CLIENT", "KILL", "TYPE", "master")
         wait_for(lambda: replica.info("replication").get("master_link_status") == "down")
@@ -146,27 +149,28 @@ class Cluster:
                 node.ask("CLUSTER", "SETSLOT", slot, "NODE", to.id)
         wait_for(lambda: all(self._owner(node, slot) == to.id for node in running))
 
-    def heal(self) -> None:
-        """Make it whole and empty. After a kill, a cut or a promotion it begins anew: a repair takes longer."""
-        if all(node.is_running for node in self.nodes) and not self._is_changed:
-            for node in self.primaries():
-                node.ask("FLUSHALL")
-            return
-        self.close()
-        self._begin()
+    def start(self) -> Cluster:
+        """Start all nodes and wait until they serve. Raises AssertionError, and ends them, when they don't."""
+        try:
+            for node in self.nodes:
+                (node.folder / "nodes.conf").write_text(self._view_of(node))
+            for node in self.nodes:
+                node.start()
+            wait_for(self._is_whole)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def clear(self) -> None:
+        """Delete all data."""
+        for node in self.primaries():
+            node.ask("FLUSHALL")
 
     def close(self) -> None:
         """End all servers."""
         for node in self.nodes:
             node.kill()
-
-    def _begin(self) -> None:
-        self._is_changed = False
-        for node in self.nodes:
-            (node.folder / "nodes.conf").write_text(self._view_of(node))
-        for node in self.nodes:
-            node.start()
-        wait_for(self._is_whole)
 
     # ---- what the nodes say
 
@@ -266,11 +270,10 @@ def _is_online(link: dict[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def cluster_of(folder: Path, *options: str, binary: str = "") -> Iterator[Cluster]:
+def cluster_of(folder: Path) -> Iterator[Cluster]:
     """Run a cluster until the end of the block."""
-    cluster = Cluster(folder, *options, binary=binary)
+    cluster = Cluster(folder).start()
     try:
-        cluster.heal()
         yield cluster
     finally:
         cluster.close()

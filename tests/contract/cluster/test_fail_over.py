@@ -44,7 +44,7 @@ async def test_the_death_of_a_primary_loses_no_job(cluster: Cluster) -> None:
     async with traffic(cluster.url) as (jobs, _):
         old = cluster.primary(slot(0))
         (replica,) = cluster.replicas(old)
-        old.kill()
+        cluster.kill(old)
         await asyncio.to_thread(cluster.take_over, replica)
         await jobs.more(300)
         await jobs.check()
@@ -103,7 +103,7 @@ async def lose_writes(cluster: Cluster, desk: SharedDesk, client: Client) -> Non
     await asyncio.to_thread(cluster.cut, replica)
     submit(desk, client, JOBS_HELD)
     await until(lambda: len(client.accepts) == JOBS_HELD)
-    primary.kill()
+    cluster.kill(primary)
     await asyncio.to_thread(cluster.take_over, replica)
 
 

@@ -39,16 +39,13 @@ def port(tmp_path: Path, certificate: Certificate) -> Iterator[int]:
 
 
 async def test_a_cluster_with_names_tls_and_a_password(port: int, certificate: Certificate) -> None:
-    """The first node is reached by its name; so is the primary that the cluster names, hints included."""
+    """All is reached by name, hints included; without the right password or name nothing is, and neither is shown."""
     url = f"rediss+cluster://:secret@localhost:{port}?ssl_ca_certs={certificate.cert}"
     client = Client()
     async with scheduler(url, "a") as a, scheduler(url, "b") as b:
         Worker(b)
         submit(a, client, 20)
         await until(lambda: len(client.ends) == 20)
-
-
-async def test_a_wrong_password_or_name_is_reported_without_the_password(port: int, certificate: Certificate) -> None:
     for login, host, reason in (("s3cr3t", "localhost", "WRONGPASS"), ("secret", "127.0.0.1", "certificate")):
         stores = JobStores(f"rediss+cluster://:{login}@{host}:{port}?ssl_ca_certs={certificate.cert}", 1)
         with pytest.raises(StoreUnavailable, match=reason) as refused:
