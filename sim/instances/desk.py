@@ -6,10 +6,12 @@ of the explored world, or of tests on a real store. Production's desk is schedul
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
+from voxpool.scheduler.config import FAIR, PRIORITY, SUBMIT
 from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Record, Taken, audio_name_of
+from voxpool.scheduler.shared.calls import Record, Taken, audio_name_of, turn_of
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.names import Names, home_of
 from voxpool.sim.instances.desk_parts import ClientLink, Held, Node, Wish
@@ -19,12 +21,16 @@ REFUSED = "r"
 NAME_TAKEN, REPLACED = "name_taken", "replaced"
 """Why a node's connection is closed: of another process, and of its own at another scheduler."""
 
+KEYS = 4
+"""Of the clients, when the order is fair."""
+
 
 class SharedDesk:
     """Implements Desk (feed.py). `feeds` has one for each partition; the caller fills it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, order: str = SUBMIT) -> None:
         self.name = name
+        self._order = order
         self.feeds: list[Feed] = []
         self.nodes: dict[str, Node] = {}
         self._room: dict[str, dict[Node, None]] = {}
@@ -61,6 +67,9 @@ class SharedDesk:
         asked = Asked(
             job_id, pair, audio, f"{self.name}-{self._submits}", str(len(audio)), prefer, expires_ms=expires_ms
         )
+        if self._order == FAIR:
+            number = zlib.crc32(key.encode())
+            asked.turn = turn_of(PRIORITY + number % 2, f"key{number % KEYS}", weight=1 + number % 3)
         self._wishes[job_id] = Wish(asked, key, client)
         self.feeds[partition].submit(asked)
 

@@ -95,7 +95,7 @@ def _idle(world: World) -> list[str]:
     found = []
     for store in world.stores:
         for entry in store.members("waiting"):
-            pair, _, job_id = entry.split("|")
+            pair, *_, job_id = entry.split("|")
             for node in world.nodes:
                 if node.scheduler is not None and pair in node.pairs and len(node.running) < node.slots:
                     found.append(f"{node.node_id} is idle beside {job_id} of {pair}")
@@ -145,7 +145,7 @@ def _left(world: World) -> list[str]:
     names = {scheduler.name for scheduler in world.schedulers}
     for store in world.stores:
         dump = store.dump()
-        for family in ("records", "waiting", "taken", "due", "ended"):
+        for family in ("records", "waiting", "taken", "due", "ended", "flows", "turns"):
             if dump.get(family):
                 wrong.append(f"{family} left: {dump[family][:3]}")
         for family in ("mail", "hungry"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any
 
-from voxpool.scheduler.config import Settings
+from voxpool.scheduler.config import SUBMIT, Settings
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import StoreUnavailable
@@ -131,10 +131,11 @@ class Scheduler:
         waiting_ms: int,
         feed_class: type[Feed] = SteppedFeed,
         desk_class: type[SharedDesk] = SharedDesk,
+        order: str = SUBMIT,
     ) -> None:
         self.name = name
         self.clock = clock
-        self.desk = desk_class(name)
+        self.desk = desk_class(name, order)
         self.partitions: list[Partition] = []
         totals = Totals(Bounds(JOBS_MAX, BYTES_MAX, JOBS_MAX))
         for number, store in enumerate(stores):
@@ -144,7 +145,7 @@ class Scheduler:
                 self.desk,
                 runner=SteppedRunner(store),
                 clock=clock,
-                settings=Settings(),
+                settings=Settings(order=order),
                 observer=Observer(),
                 lease_ms=LEASE_MS,
                 waiting_ms=waiting_ms,

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from voxpool.scheduler.config import SUBMIT
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.stores.script_sources import ScriptSource
 from voxpool.sim.instances.desk import SharedDesk
@@ -24,11 +25,12 @@ Step = tuple[Callable[[], None], str]
 
 
 class Parts(NamedTuple):
-    """What the schedulers are made of; planted bugs replace one."""
+    """What the schedulers are made of, and their setting order; planted bugs replace a part."""
 
     feed: type[Feed] = SteppedFeed
     desk: type[SharedDesk] = SharedDesk
     sources: Mapping[str, ScriptSource] | None = None
+    order: str = SUBMIT
 
 
 PRODUCTION = Parts()
@@ -189,7 +191,9 @@ class World:
         clock = SkewedClock(lambda: self.now_ms, skew)
         parts = self._parts
         self.schedulers.append(
-            Scheduler(f"s{self._births}", self.stores, clock, self.shape.waiting_ms, parts.feed, parts.desk)
+            Scheduler(
+                f"s{self._births}", self.stores, clock, self.shape.waiting_ms, parts.feed, parts.desk, parts.order
+            )
         )
 
     def kill(self, scheduler: Scheduler) -> None:

@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from voxpool.scheduler.config import FAIR
 from voxpool.sim.instances.planted import planted_bugs
 from voxpool.sim.instances.play import play
 from voxpool.sim.instances.scheduler import SteppedFeed
@@ -33,6 +34,13 @@ def test_drawn_orders_find_nothing_wrong(loses_writes: bool) -> None:
         ran_twice += played.ran_twice
     assert ended > 50 * SEEDS and deaths > SEEDS and ran_twice > 0
     assert (losses > SEEDS // 2) == loses_writes
+
+
+@pytest.mark.parametrize("loses_writes", [False, True], ids=["deaths", "lost writes"])
+def test_with_the_order_fair_they_find_nothing_wrong_either(loses_writes: bool) -> None:
+    """Keys with weights in two priorities: each request ends once, and no key leaves anything."""
+    for seed in range(1, SEEDS // 3 + 1):
+        assert play(seed, STEPS, loses_writes, Parts(order=FAIR)).wrong == [], f"seed {seed}"
 
 
 @pytest.mark.parametrize("seed", [14045, 15029])
