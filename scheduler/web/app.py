@@ -97,10 +97,12 @@ class Doors:
         described = operations(settings)
         app = Starlette(
             routes=[
+                *JobDoor(
+                    settings, core.dispatcher, rate_limit, self.incoming, results, observer, random
+                ).routes(),  # first: the router asks them in turn
                 WebSocketRoute("/ws/session", self.sessions),
                 WebSocketRoute("/ws/node", self.nodes),
                 *(Route(path, problems.upgrade_required, methods=["GET"]) for path in ("/ws/session", "/ws/node")),
-                *JobDoor(settings, core.dispatcher, rate_limit, self.incoming, results, observer, random).routes(),
                 *WhyDoor(settings, core).routes(),
                 *FleetDoor(settings, core, health, rate_limit).routes(),
                 *asset_routes(),

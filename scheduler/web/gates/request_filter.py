@@ -38,6 +38,8 @@ class RequestFilter:
         self._retry_after_ms = retry_after_ms
         self._origins = origins
         self._observer = observer
+        self._allowed: object = None
+        """All that the last request that was allowed was judged by: most requests resemble the one before."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -56,11 +58,15 @@ class RequestFilter:
             response = problem(503, CONNECTIONS_MAX, detail, self._retry_after_ms)
             response.headers["connection"] = "close"
             return response
-        headers = Headers(raw=[header for header in scope["headers"] if header[0] in LOOKED_AT])
+        looked_at = [header for header in scope["headers"] if header[0] in LOOKED_AT]
+        here = scope["server"][0] if scope.get("server") else ""
+        seen = (looked_at, scope["http_version"], scope["path"] in LINKED, here)
+        if seen == self._allowed:
+            return None
+        headers = Headers(raw=looked_at)
         hosts = headers.getlist("host")
         if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
             return problem(status_of("bad_request"), "bad_request", "a request has one Host header (RFC 9112, 3.2)")
-        here = scope["server"][0] if scope.get("server") else ""
         wrong = self._origins.wrong(headers, scope["path"] in LINKED, here)
         if wrong is not None:
             self._tell(scope, wrong[0])
@@ -69,6 +75,7 @@ class RequestFilter:
         if coding:
             detail = f"the body is in {coding[:40]!r}: bodies must not be compressed"
             return problem(status_of("compressed"), "compressed", detail)
+        self._allowed = seen
         return None
 
     def _tell(self, scope: Scope, reason: str) -> None:

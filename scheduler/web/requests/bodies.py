@@ -20,7 +20,7 @@ from voxpool.scheduler.protocol.codec import check_audio
 from voxpool.scheduler.protocol.field_types import TIMEOUT_MS_MAX, Name, Pair
 from voxpool.scheduler.sentences import NAME_FORM, PAIR_FORM, wrong
 from voxpool.scheduler.web.requests.multipart import Form
-from voxpool.scheduler.web.requests.query import SECONDS_MAX, UNKNOWN, seconds_of, truth_of, whole_number_of
+from voxpool.scheduler.web.requests.query import SECONDS_MAX, UNKNOWN, pairs_of, seconds_of, truth_of, whole_number_of
 from voxpool.scheduler.web.wire.allowance import SLACK_BYTES, Incoming
 
 RAW_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded")
@@ -70,6 +70,8 @@ class Submission(msgspec.Struct):
     backoff_ms: int | None = None
     priority: int | None = None
     key: str = ""
+    kind: str = ""
+    """What the body is: raw, form or json."""
     is_named: bool = False
     """Whether the request id is known before the body is read, or is to be made: then it can be refused unread."""
 
@@ -86,12 +88,12 @@ class Bodies:
     def begin(self, request: Request) -> Submission:
         """Return the submission by query and headers. Raises BadInput, also for a body that would not be read."""
         submission = Submission()
-        for name, text in request.query_params.multi_items():
+        for name, text in pairs_of(request.scope["query_string"]):
             _put(submission, name, text)
         key = request.headers.get("idempotency-key")
         if key is not None:
             _put(submission, "request_id", key)
-        kind = _kind(request)
+        kind = submission.kind = _kind(request)
         submission.is_named = kind == "raw" or bool(submission.request_id)
         if kind == "raw" and not submission.pair:
             raise BadInput("bad_pair", f"pair= is missing in the query; a pair is {PAIR_FORM}")
@@ -99,7 +101,7 @@ class Bodies:
 
     async def complete(self, request: Request, submission: Submission) -> None:
         """Read the body into `submission`. Raises BadInput, or Rejected: incoming_bytes_max."""
-        kind = _kind(request)
+        kind = submission.kind
         if kind == "json":
             self._take_json(await self._whole(request, -(-self._audio_bytes_max // 3) * 4 + SLACK_BYTES), submission)
         elif kind == "form":

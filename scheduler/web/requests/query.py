@@ -7,7 +7,8 @@ as a misspelt `request_id`, looks as if it had been taken.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -23,6 +24,8 @@ SECONDS_MAX = 10**9
 _SECONDS = re.compile(
     r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?"
 )  # each float as Python or a browser writes it
+REMEMBERED_MAX = 64
+REMEMBERED_BYTES_MAX = 200
 UNKNOWN, TWICE = "unknown_parameter", "given_twice"
 Keys = Mapping[tuple[str, str], Collection[str]]
 """(method, path of a route) -> keys that its query may have."""
@@ -52,7 +55,7 @@ class _QueryCheck:
         query: bytes = scope["query_string"]
         if query:
             try:
-                _check_query(query.decode("latin-1"), self._known[scope.get("method", "GET")])
+                _check_query(query, self._known[scope.get("method", "GET")])
             except BadInput as error:
                 if scope["type"] != "websocket":
                     raise
@@ -62,10 +65,22 @@ class _QueryCheck:
         await self._door(scope, receive, send)
 
 
-def _check_query(query: str, known: Collection[str]) -> None:
+def pairs_of(query: bytes) -> Sequence[tuple[str, str]]:
+    """Return the parameters of a query in their order; those of short queries, which are much alike, are remembered."""
+    return _remembered(query) if len(query) <= REMEMBERED_BYTES_MAX else _parsed(query)
+
+
+def _parsed(query: bytes) -> Sequence[tuple[str, str]]:
+    return tuple(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+
+
+_remembered = lru_cache(REMEMBERED_MAX)(_parsed)
+
+
+def _check_query(query: bytes, known: Collection[str]) -> None:
     """Raise BadInput for the first key that isn't known or is given twice."""
     seen = set()
-    for key, _ in parse_qsl(query, keep_blank_values=True):
+    for key, _ in pairs_of(query):
         if key not in known:
             raise BadInput(UNKNOWN, f"unknown parameter {key[:80]!r}: {nearest(key, known)}")
         if key in seen:
