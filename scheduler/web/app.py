@@ -24,6 +24,7 @@ from voxpool.scheduler.web.dashboard import DashboardDoor
 from voxpool.scheduler.web.debug import DebugDoor
 from voxpool.scheduler.web.fleet_views import FleetDoor
 from voxpool.scheduler.web.gates.authorization import Authorization
+from voxpool.scheduler.web.gates.errors_answered import OnError, answer_errors
 from voxpool.scheduler.web.gates.origins import Origins
 from voxpool.scheduler.web.gates.rate_limit import RateLimit
 from voxpool.scheduler.web.gates.request_filter import RequestFilter
@@ -42,6 +43,16 @@ from voxpool.scheduler.web.why import WhyDoor
 from voxpool.scheduler.web.wire.allowance import Incoming, client_message_bytes_max
 from voxpool.scheduler.web.wire.connections import Connections
 from voxpool.scheduler.web.wire.handshakes import NoWebSocketHere
+
+ERRORS: dict[type[Exception], OnError] = {
+    BadInput: problems.on_bad_input,
+    Rejected: problems.on_rejected,
+    AccessRefused: problems.on_access_refused,
+    HTTPException: problems.on_http_exception,
+    MemoryError: problems.on_out_of_memory,
+    Exception: problems.on_crash,
+}
+"""How each kind of error is answered."""
 
 
 class Doors:
@@ -110,17 +121,11 @@ class Doors:
                 *observed,
                 *DocsDoor(document(described, secured=not authentication.open_to_all)).routes(),
             ],
-            exception_handlers={
-                BadInput: problems.on_bad_input,
-                Rejected: problems.on_rejected,
-                AccessRefused: problems.on_access_refused,
-                HTTPException: problems.on_http_exception,
-                MemoryError: problems.on_out_of_memory,
-                Exception: problems.on_crash,
-            },
+            exception_handlers={**ERRORS},  # for WebSockets
         )
         app.router.default = NoWebSocketHere(app.router.default)
         check_queries(app.routes, query_keys(described))
+        answer_errors(app, ERRORS)
         self.app = Authorization(app, authentication, observer)
         origins = Origins(settings.host, settings.origins, settings.hosts, authentication.open_to_all)
         self.request_filter = RequestFilter(self.app, self.connections, ms(settings.retry_after_s), origins, observer)

@@ -21,6 +21,7 @@ from voxpool.scheduler.protocol.answers import JobPage
 from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.authentication import FORBIDDEN, AccessRefused
 from voxpool.scheduler.web.gates.authorization import caller_of
+from voxpool.scheduler.web.gates.errors_answered import Endpoint
 from voxpool.scheduler.web.gates.rate_limit import RateLimit
 from voxpool.scheduler.web.job_list import STATES, JobList
 from voxpool.scheduler.web.requests.bodies import Bodies
@@ -60,7 +61,7 @@ class JobDoor:
     def routes(self) -> list[BaseRoute]:
         """Return the routes of this door."""
         return [
-            Route("/v1/jobs", self.submit, methods=["POST"]),
+            Route("/v1/jobs", Endpoint(self.submit), methods=["POST"]),
             Route("/v1/jobs", self.page, methods=["GET"]),
             Route("/v1/jobs/{job_id}", self.show, methods=["GET"]),
             Route("/v1/jobs/{job_id}", self.cancel, methods=["DELETE"]),
