@@ -6,7 +6,7 @@ Where jobs are in Redis, scheduler/shared/ has other answers to the same questio
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from voxpool.scheduler.core.allocations import Allocations
@@ -14,7 +14,6 @@ from voxpool.scheduler.core.jobs.job import FAILED, Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.core.nodes.node import Node
-from voxpool.scheduler.errors import Rejected
 
 
 class Alone(Allocations):
@@ -25,13 +24,6 @@ class Alone(Allocations):
     @abstractmethod
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:
         """Bring `job` to its final `state`."""
-
-    def when_accepted(self, job: Job, accepted: Callable[[Job], None], refused: Callable[[Rejected], None]) -> None:
-        """Call `accepted` with the `job` of a submit as soon as it can't be lost with this scheduler's doors: at once.
-
-        Where another process has the last word (jobs in Redis), one of the two is called later.
-        """
-        accepted(job)
 
     async def look_up(self, job_id: str) -> Job | None:
         """Return a job that `find` does not find, if it is elsewhere; here all jobs are in this process."""

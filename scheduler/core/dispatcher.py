@@ -7,7 +7,7 @@ socket, no HTTP and no Redis. Every change of state comes before the message tha
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from voxpool.scheduler.config import Settings, ms
@@ -159,6 +159,13 @@ class Dispatcher(Alone):
         self._observer.job_submitted(job)
         self._wait(job)
         return job
+
+    def when_accepted(self, job: Job, accepted: Callable[[Job], None], refused: Callable[[Rejected], None]) -> None:
+        """Call `accepted` with the `job` of a submit as soon as it can't be lost with this scheduler's doors: at once.
+
+        Where another process has the last word (jobs in Redis), one of the two is called later.
+        """
+        accepted(job)
 
     def cancel(self, job_id: str, reason: str = "cancelled") -> Job | None:
         """End the job as cancelled unless it has ended, and notify its node; None when it is unknown."""

@@ -1,11 +1,10 @@
-"""Jobs and nodes as clients see them: pure translations of records into the answers and messages of protocol/."""
+"""Jobs and nodes as HTTP shows them: pure translations of records into the answers of protocol/."""
 
 from __future__ import annotations
 
 from voxpool.scheduler.core.jobs.job import FAILED, Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.answers import JobView, NodeView
-from voxpool.scheduler.protocol.messages import JobResult
 
 
 def job_view(job: Job, with_output: bool = True) -> JobView:
@@ -40,20 +39,4 @@ def node_view(node: Node) -> NodeView:
         generation=node.generation,
         seen_ms=node.seen_ms,
         clock_ahead_ms=node.clock_ahead_ms,
-    )
-
-
-def job_result(job: Job, number: int) -> JobResult:
-    """Return the message about the end of `job` for its client."""
-    return JobResult(
-        job_id=job.job_id,
-        request_id=job.request_id,
-        state=job.state,
-        attempts=job.tries,
-        times_ms=job.times_ms,
-        output=job.output,
-        error=job.reason or None,
-        detail=job.detail,
-        retryable=job.retryable,
-        number=number,
     )

@@ -18,7 +18,8 @@ from voxpool.scheduler.sdk.errors import PASSING, SchedulerUnreachable, SubmitRe
 from voxpool.scheduler.telemetry.metrics.labels import END_REASONS, REJECT_REASONS
 from voxpool.scheduler.web.openapi.operations import operations
 from voxpool.scheduler.web.problems import problem
-from voxpool.scheduler.web.views import job_result, job_view
+from voxpool.scheduler.web.sessions.results import job_result
+from voxpool.scheduler.web.views import job_view
 
 SOURCES = sorted((Path(__file__).parents[2] / "scheduler").rglob("*.py"))
 

@@ -18,7 +18,7 @@ from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.core.seams import ResultSink
 from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.in_order import InOrder
-from voxpool.scheduler.protocol.messages import NodePartial
+from voxpool.scheduler.protocol.messages import JobResult, NodePartial
 
 R = TypeVar("R")
 
@@ -133,6 +133,22 @@ class _Waiter(Watcher):
     def wake(self) -> None:
         if not self.future.done():
             self.future.set_result(None)
+
+
+def job_result(job: Job, number: int) -> JobResult:
+    """Return the message about the end of `job` for its client."""
+    return JobResult(
+        job_id=job.job_id,
+        request_id=job.request_id,
+        state=job.state,
+        attempts=job.tries,
+        times_ms=job.times_ms,
+        output=job.output,
+        error=job.reason or None,
+        detail=job.detail,
+        retryable=job.retryable,
+        number=number,
+    )
 
 
 class Numbered(NamedTuple, Generic[R]):

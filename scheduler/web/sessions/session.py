@@ -34,8 +34,7 @@ from voxpool.scheduler.protocol.trace_context import checked
 from voxpool.scheduler.security.caller import Caller
 from voxpool.scheduler.telemetry.logs.events import Event
 from voxpool.scheduler.telemetry.logs.log import Log
-from voxpool.scheduler.web.sessions.results import Numbered, Outbox, Watcher
-from voxpool.scheduler.web.views import job_result
+from voxpool.scheduler.web.sessions.results import Numbered, Outbox, Watcher, job_result
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket
 
 if TYPE_CHECKING:
