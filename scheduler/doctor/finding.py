@@ -21,6 +21,7 @@ class Trouble(StrEnum):
     STORE_VERSION = "store_version"
     STORE_EVICTION = "store_eviction"
     STORE_REPLICA = "store_replica"
+    STORE_REPLICAS = "store_replicas"
     STORE_CLUSTER = "store_cluster"
     STORE_START = "store_start"
     SECOND_SCHEDULER = "second_scheduler"

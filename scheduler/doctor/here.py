@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voxpool.scheduler.config import REDIS, Settings
 from voxpool.scheduler.doctor.finding import Finding, Trouble
-from voxpool.scheduler.doctor.judge import cluster_as_one_server, second_scheduler, store_findings
+from voxpool.scheduler.doctor.judge import cluster_as_one_server, second_scheduler, store_findings, too_few_replicas
 from voxpool.scheduler.errors import CannotStart, ConfigError, StoreUnavailable
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 from voxpool.scheduler.stores.embedded import EmbeddedStore
@@ -88,7 +88,8 @@ async def _look_at_jobs(settings: Settings, now_ms: Callable[[], int]) -> list[F
     try:
         facts = await stores.facts(now_ms)
         misused = facts.is_cluster and not stores.is_cluster
-        return store_findings(facts) + ([cluster_as_one_server(stores.url)] if misused else [])
+        found = store_findings(facts) + too_few_replicas(facts, settings.acks)
+        return [*found, cluster_as_one_server(stores.url)] if misused else found
     except StoreUnavailable as error:
         return [store_unreachable(stores.url, str(error))]
     finally:

@@ -80,6 +80,20 @@ def store_findings(facts: StoreFacts) -> list[Finding]:
     return [finding for one in (facts, *facts.others) for finding in _server_findings(one)]
 
 
+def too_few_replicas(facts: StoreFacts, acks: int) -> list[Finding]:
+    """Return the findings that servers of shared jobs have fewer replicas than the setting acks waits for."""
+    return [
+        Finding(
+            Trouble.STORE_REPLICAS,
+            one.url,
+            f"acks = {acks}, and {one.replicas} replicas are connected to it: no job is accepted or ended there",
+            "start a replica of it, two are better, or set acks to 0",
+        )
+        for one in (facts, *facts.others)
+        if one.replicas < acks
+    ]
+
+
 def cluster_as_one_server(where: str) -> Finding:
     """Return the finding that a node of a cluster is used as if it had all keys."""
     return Finding(

@@ -9,10 +9,10 @@ from typing import TypeVar
 import msgspec
 
 from voxpool.scheduler import __version__
-from voxpool.scheduler.config import Settings
+from voxpool.scheduler.config import REDIS, Settings
 from voxpool.scheduler.doctor.finding import Examination, Finding, Trouble
 from voxpool.scheduler.doctor.here import store_unreachable
-from voxpool.scheduler.doctor.judge import fleet_findings, notes, settings_findings, store_findings
+from voxpool.scheduler.doctor.judge import fleet_findings, notes, settings_findings, store_findings, too_few_replicas
 from voxpool.scheduler.errors import VoxpoolError
 from voxpool.scheduler.sdk.errors import RequestRefused, SchedulerUnreachable, TokenRefused
 from voxpool.scheduler.sdk.http import HttpClient
@@ -92,6 +92,8 @@ class Asked:
         if checkup.store is not None:
             self.owner = checkup.store.asked_by
             self._all.findings += store_findings(checkup.store)
+            if settings.jobs == REDIS:
+                self._all.findings += too_few_replicas(checkup.store, settings.acks)
         if checkup.store_error and Trouble.STORE_UNREACHABLE not in {one.trouble for one in self._all.findings}:
             self._all.findings.append(store_unreachable(f"the store of {self._url}", checkup.store_error))
 

@@ -31,6 +31,8 @@ class StoreFacts(msgspec.Struct):
     """The name under which the caller has claimed it, also while an emptied store has no owner; "" = it has not."""
     is_cluster: bool = False
     """Whether it is a node of a Redis Cluster."""
+    replicas: int = 0
+    """Replicas that are connected to it."""
     others: list[StoreFacts] = []
     """The other primaries of the cluster that have jobs."""
 
@@ -54,6 +56,7 @@ async def ask_facts(client: Any, url: str, now_ms: Callable[[], int], asked_by: 
         owner="" if is_cluster else str(await client.get(OWNER_KEY) or ""),
         asked_by=asked_by,
         is_cluster=is_cluster,
+        replicas=int(info.get("connected_slaves", 0)),
     )
 
 

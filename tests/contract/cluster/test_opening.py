@@ -43,7 +43,7 @@ async def test_all_schedulers_of_a_cluster_have_as_many_partitions(cluster: Clus
 
 
 async def test_the_doctor_looks_at_each_primary(cluster: Cluster) -> None:
-    settings = Settings(store=cluster.url, jobs="redis", partitions=6)
+    settings = Settings(store=cluster.url, jobs="redis", partitions=6, acks=1)
     now_ms = int(float(cluster.nodes[0].client.time()[0]) * 1000)
     assert await look_at_store(settings, None, lambda: now_ms) == []
     wrong = cluster.primaries()[2]
@@ -53,3 +53,11 @@ async def test_the_doctor_looks_at_each_primary(cluster: Cluster) -> None:
     finally:
         wrong.client.config_set("maxmemory-policy", "noeviction")
     assert found.trouble == "store_eviction" and found.where == f"redis://{wrong.address}/0"
+
+
+async def test_the_doctor_misses_a_replica_that_acks_waits_for() -> None:
+    with redis_server() as server:
+        for acks, expected in ((1, {"store_replicas"}), (0, set[str]())):
+            settings = Settings(store=server.url, jobs="redis", acks=acks)
+            found = await look_at_store(settings, None, lambda: 0)
+            assert {one.trouble for one in found} - {"clock_skew"} == expected
