@@ -87,8 +87,9 @@ class SharedDispatcher(HeldJobs):
         ]
         ended_max = settings.finished_max or UNBOUNDED
         self._members = [Members(feed, self._clock, ms(settings.retention_s), ended_max) for feed in self.feeds]
-        self._asked: list[dict[str, Asked]] = [{} for _ in self.feeds]
-        """By partition: the jobs of clients here that have not ended."""
+        self._asked: dict[str, Asked] = {}
+        self._jobs: dict[str, SharedJob] = {}
+        """Both by job id: the jobs of clients here that have not ended."""
         self._waiters: dict[str, list[Waiter]] = {}
         waiting.on_room = self._room
         registry = self.node_registry
@@ -131,6 +132,7 @@ class SharedDispatcher(HeldJobs):
 
     def _wait(self, job: Job) -> None:
         """A new job: the store gets it."""
+        assert isinstance(job, SharedJob)
         assert job.audio is not None, job
         partition = self._partition_of(job.pair)
         trace, backoff_ms = job.trace, job.limits.backoff_ms
@@ -146,7 +148,7 @@ class SharedDispatcher(HeldJobs):
             attempts_max=job.limits.attempts_max,
             turn="" if job.share is None else turn_of(*job.share),
         )
-        self._asked[partition][job.job_id] = asked
+        self._asked[job.job_id], self._jobs[job.job_id] = asked, job
         if job.expires_ms:
             self._set_deadline(job, job.expires_ms)
         self.waiting.add(job)
@@ -164,22 +166,20 @@ class SharedDispatcher(HeldJobs):
 
     def asked(self, partition: int) -> list[Asked]:
         """Return what clients here wait for."""
-        return list(self._asked[partition].values())
+        prefix = f"{partition}."
+        return [asked for job_id, asked in self._asked.items() if job_id.startswith(prefix)]
 
     def find_asked(self, job_id: str) -> Asked | None:
         """Return one of them."""
-        partition = partition_in(job_id, len(self.feeds))
-        return None if partition is None else self._asked[partition].get(job_id)
+        return self._asked.get(job_id)
 
     def accepted(self, job_id: str) -> None:
         """The store has the job."""
         asked = self.find_asked(job_id)
         if asked is not None:
             asked.is_accepted = True
-            job = self.table.find(job_id)
-            assert job is not None
             for waiter in self._waiters.pop(job_id, ()):
-                waiter.accepted(job)
+                waiter.accepted(self._jobs[job_id])
 
     def ended(self, job_id: str, state: str, outcome: str) -> None:
         """The job has ended, or was refused."""
@@ -201,17 +201,13 @@ class SharedDispatcher(HeldJobs):
         self._end_here(job, STATES[state], found._replace(reason=reason))
 
     def _own(self, job_id: str) -> SharedJob | None:
-        if self.find_asked(job_id) is None:
-            return None
-        job = self.table.find(job_id)
-        assert isinstance(job, SharedJob)
-        return job
+        return self._jobs.get(job_id)
 
     def _end_here(self, job: SharedJob, state: str, outcome: Outcome) -> None:
         """Bring the job of a client here to its final state; an attempt that a node here still makes is void."""
         self.give_up(job.job_id, job.attempt)
-        feed = self.feed_of(job.job_id)
-        feed.withdraw(self._asked[feed.partition].pop(job.job_id))
+        del self._jobs[job.job_id]
+        self.feed_of(job.job_id).withdraw(self._asked.pop(job.job_id))
         self.waiting.discard(job)
         if state == COMPLETED and job.state == WAITING:
             job.move(DISPATCHED)

@@ -125,10 +125,11 @@ class FeedAnswers(ScriptQueue):
     # ---- answers
 
     def _submitted(self, sent: Sequence[tuple[Asked, object | None]], answer: list[str]) -> None:
+        busy = self._busy() if Said.GRANT in answer else set()
         for (asked, slot), word, rest in zip(sent, answer[::2], answer[1::2], strict=True):
             job_id = asked.job_id
             if word == Said.GRANT:
-                self._granted(asked, int(rest), slot)
+                self._granted(asked, int(rest), slot, busy)
             elif slot is not None:
                 self._desk.free(slot)
             if word == Said.FULL and asked.is_accepted:
@@ -148,9 +149,9 @@ class FeedAnswers(ScriptQueue):
                     self.drop_audio(audio_name_of(record.meta))
             self._desk.accepted(job_id)
 
-    def _granted(self, asked: Asked, attempt: int, slot: object | None) -> None:
+    def _granted(self, asked: Asked, attempt: int, slot: object | None, busy: set[str]) -> None:
         self._floor = max(self._floor, attempt)
-        if self._desk.has(asked.job_id, attempt) or asked.job_id in self._busy():
+        if self._desk.has(asked.job_id, attempt) or asked.job_id in busy:
             if slot is not None:
                 self._desk.free(slot)
             return
