@@ -22,6 +22,7 @@ import uvloop
 
 from bench._rows import Row, print_rows
 from bench.round_trips import QUIET, cpu_s, free_port, process, scheduler, through_scheduler, until_listening
+from voxpool.scheduler.config import FAIR, SUBMIT
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.shared import calls
 from voxpool.scheduler.stores.cluster.job_stores import JobStores, PartitionStore
@@ -30,6 +31,7 @@ from voxpool.sim.experiments.servers import system_redis
 from voxpool.sim.instances.costs import BATCHES, SharedCosts
 
 JOBS = 4096
+KEPT_WAITING, KEYS = 2_000, 100
 """Jobs of each batch size."""
 ROUNDS = 3
 SECONDS = 2.0
@@ -64,6 +66,13 @@ def rows_of(costs: SharedCosts) -> list[Row]:
     rows += [
         Row("shared_jobs", "the same for 10 kB of audio more, node own, 16 a flush", costs.audio_own_us, "us", "<= 15"),
         Row("shared_jobs", "the same, node elsewhere", costs.audio_elsewhere_us, "us", "<= 15"),
+        Row(
+            "shared_jobs",
+            f"CPU of Redis a job, order fair, {KEYS} keys wait, node elsewhere",
+            costs.fair_us,
+            "us",
+            "<= 50",
+        ),
         Row("shared_jobs", "memory of Redis a finished job", costs.record_bytes, "bytes"),
         Row("shared_jobs", "CPU of the scheduler a job, jobs in memory", costs.memory_us, "us"),
         Row("shared_jobs", "CPU of the scheduler a job, jobs in Redis, node own", costs.scheduler_us, "us"),
@@ -80,6 +89,7 @@ def measure(seconds: float) -> SharedCosts:
         try:
             own = {str(n): runner.run(_server_us(server.url, n, own=True)) for n in BATCHES}
             elsewhere = {str(n): runner.run(_server_us(server.url, n, own=False)) for n in BATCHES}
+            fair_us = runner.run(_server_us(server.url, 16, own=False, keys=KEYS))
             audio_own = runner.run(_server_us(server.url, 16, own=True, audio=AUDIO))
             audio_elsewhere = runner.run(_server_us(server.url, 16, own=False, audio=AUDIO))
             record_bytes = runner.run(_record_bytes(server.url))
@@ -99,14 +109,17 @@ def measure(seconds: float) -> SharedCosts:
         f"{platform.processor() or platform.machine()}, Redis {redis}, Python {platform.python_version()}, {today}"
     )
     audio = audio_own - own["16"], audio_elsewhere - elsewhere["16"]
-    return SharedCosts(machine, own, elsewhere, *audio, record_bytes, memory_us, scheduler_us, both_us)
+    return SharedCosts(machine, own, elsewhere, *audio, record_bytes, memory_us, scheduler_us, both_us, fair_us)
 
 
 # ---- the server
 
 
-async def _server_us(url: str, batch: int, own: bool, audio: bytes = b"") -> float:
-    """Return the server's processor time a job: the median of the rounds."""
+async def _server_us(url: str, batch: int, own: bool, audio: bytes = b"", keys: int = 0) -> float:
+    """Return the server's processor time a job: the median of the rounds.
+
+    With `keys` the order is fair, and KEPT_WAITING jobs of that many keys wait all the time.
+    """
     stores = JobStores(url, 1)
     try:
         await stores.ping()
@@ -115,9 +128,12 @@ async def _server_us(url: str, batch: int, own: bool, audio: bytes = b"") -> flo
         for number in range(ROUNDS):
             jobs = max(batch, min(JOBS, 512 * batch))
             names = [f"0.{number:02}{batch:04}{at:012}" for at in range(jobs)]
+            for at in range(0, KEPT_WAITING if keys else 0, 50):
+                kept = [_submit(f"0.w{number:02}{each:06}", False, b"", each % keys) for each in range(at, at + 50)]
+                await partition.run([calls.submit(CLIENT, NOW_MS, 0, WAITING_MS, BOUNDS, kept)])
             before_s = await _cpu_s(url)
             for at in range(0, jobs, batch):
-                await _life(partition, names[at : at + batch], own, audio)
+                await _life(partition, names[at : at + batch], own, audio, keys)
             found.append(1e6 * (await _cpu_s(url) - before_s) / jobs)
             await _flush(url)
         return statistics.median(found)
@@ -125,16 +141,23 @@ async def _server_us(url: str, batch: int, own: bool, audio: bytes = b"") -> flo
         await stores.close()
 
 
-async def _life(partition: PartitionStore, names: list[str], own: bool, audio: bytes) -> None:
+def _submit(name: str, own: bool, audio: bytes, key: int | None) -> calls.Submit:
+    turn = "" if key is None else calls.turn_of(3, f"key{key}", weight=1)
+    return calls.Submit(name, PAIR, own, 0, 3, len(audio), "content", "", name, turn)
+
+
+async def _life(partition: PartitionStore, names: list[str], own: bool, audio: bytes, keys_waiting: int) -> None:
     """Let the jobs `names` come, run and end, as the feeds of one or two schedulers do in batches."""
     keys = [calls.audio_key(0, name) for name in names] if audio else []
-    jobs = [calls.Submit(name, PAIR, own, 0, 3, len(audio), "content", "", name) for name in names]
+    jobs = [_submit(name, own, audio, at % keys_waiting if keys_waiting else None) for at, name in enumerate(names)]
     entered = calls.submit(CLIENT, NOW_MS, 0, WAITING_MS, BOUNDS, jobs)
     runs = CLIENT if own else OTHER
     (*_, answer) = await partition.run([*(calls.keep_audio(key, audio, AUDIO_S) for key in keys), entered])
     attempts = [int(each) for each in answer[1::2]] if own else []
     if not own:
-        (taken,) = await partition.run([calls.take(OTHER, NOW_MS, 0, [(PAIR, len(names), False)])])
+        (taken,) = await partition.run(
+            [calls.take(OTHER, NOW_MS, 0, [(PAIR, len(names), False)], FAIR if keys_waiting else SUBMIT)]
+        )
         rows = calls.taken_of(taken)
         names, attempts = [row.job_id for row in rows], [row.attempt for row in rows]
         if keys:
@@ -155,7 +178,7 @@ async def _record_bytes(url: str) -> float:
     try:
         before = float((await _info(url, "memory"))["used_memory"])
         for at in range(0, JOBS, 256):
-            await _life(stores.partitions[0], [f"0.{number:018}" for number in range(at, at + 256)], True, b"")
+            await _life(stores.partitions[0], [f"0.{number:018}" for number in range(at, at + 256)], True, b"", 0)
         return (float((await _info(url, "memory"))["used_memory"]) - before) / JOBS
     finally:
         await stores.close()

@@ -103,6 +103,15 @@ local function is_before(one, other)
   return one.key < other.key
 end
 
+-- The next job of a flow, and the one behind it; the flow is read as far as needed.
+local function two_of(flow, want)
+  flow.used = (flow.used or 0) + 1
+  local jobs = flow.jobs or members_of(WAITING, flow.name, 2)
+  if flow.used == #jobs and #jobs == 2 and want > 1 then jobs = members_of(WAITING, flow.name, want + 1) end
+  flow.jobs = jobs
+  return jobs[flow.used], jobs[flow.used + 1]
+end
+
 -- The entries of the next `want` waiting jobs of `pair`, and whether others wait behind them.
 local function next_turns(batch, pair, want)
   local line, names = {}, {}
@@ -118,9 +127,7 @@ local function next_turns(batch, pair, want)
   local entries = {}
   while #entries < want and #line > 0 do
     local flow = table.remove(line, 1)
-    flow.jobs = flow.jobs or members_of(WAITING, flow.name, want + 1)
-    flow.used = (flow.used or 0) + 1
-    local entry, after = flow.jobs[flow.used], flow.jobs[flow.used + 1]
+    local entry, after = two_of(flow, want)
     if entry then -- else a part of the data was lost
       entries[#entries + 1] = {entry, string.sub(entry, #flow.name + 19)}
       if flow.key ~= '' then

@@ -35,12 +35,23 @@ local FIRST, WIDTH = 8, 10
 
 local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
 be_member(batch)
+do
+  local names = {}
+  for at = FIRST, #ARGV, WIDTH do
+    local priority, _, key = turn_of({turn = ARGV[at + 8]})
+    if priority then
+      names[#names + 1] = ARGV[at + 1] .. '|' .. priority
+      names[#names + 1] = names[#names] .. '|' .. key
+    end
+  end
+  read_turns(batch, names)
+end
 
-local waiting_of = {}
--- The waiting jobs of a pair, a lane or a flow.
+local stored, added = {}, {}
+-- The waiting jobs of a pair, a lane or a flow: those that are stored, and those of this call.
 local function count_waiting(group)
-  waiting_of[group] = waiting_of[group] or call('ZLEXCOUNT', WAITING, '[' .. group .. '|', '(' .. group .. '}')
-  return waiting_of[group]
+  stored[group] = stored[group] or call('ZLEXCOUNT', WAITING, '[' .. group .. '|', '(' .. group .. '}')
+  return stored[group] + (added[group] or 0)
 end
 
 -- The bound that has no room for a waiting job, if any. A key may have its weight times the room that is left; what waits
@@ -50,8 +61,9 @@ local function full(j)
   if not priority or key == '*' then return count_waiting(j.pair) >= waiting_max and 'waiting_max' or nil end
   local left = waiting_max
   for one = 1, tonumber(priority) do left = left - count_waiting(j.pair .. '|' .. one) end
-  local own = count_waiting(j.pair .. '|' .. priority .. '|' .. key)
-  return own * tonumber(cost) >= COST * left and 'share' or nil
+  local lane = j.pair .. '|' .. priority
+  if count_waiting(lane) * tonumber(cost) < COST * left then return nil end -- its own are not more
+  return count_waiting(lane .. '|' .. key) * tonumber(cost) >= COST * left and 'share' or nil
 end
 
 local function count_one_more(j)
@@ -60,7 +72,7 @@ local function count_one_more(j)
     local lane, key = flow_name(j)
     groups = {j.pair, lane, lane .. '|' .. key}
   end
-  for _, group in ipairs(groups) do waiting_of[group] = count_waiting(group) + 1 end
+  for _, group in ipairs(groups) do added[group] = (added[group] or 0) + 1 end
 end
 
 local function is_wanted_by(other, pair)

@@ -35,6 +35,8 @@ class SharedCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of a scheduler with jobs = redis, the node at it."""
     both_us: float
     """Of two schedulers together, with the node at the other one."""
+    fair_us: float = 0.0
+    """Of the server at 16 jobs of a flush, with the order fair and the node elsewhere; 0 = not measured."""
 
     def server_us(self, elsewhere: float, audio_bytes: float, batch: float) -> float:
         """Return the processor time of the server for a job; `elsewhere` is the part of the jobs that go there.

@@ -41,7 +41,9 @@ BUGS = {
     "a lane in which nobody waits is remembered": Bug(
         "_turns", "if #members_of(FLOWS, lane, 1) == 0 then", "if false then"
     ),
-    "a key may fill the room": Bug("submit", "own * tonumber(cost) >= COST * left and 'share'", "false and 'share'"),
+    "a key may fill the room": Bug(
+        "submit", "key) * tonumber(cost) >= COST * left and 'share'", "key) < 0 and 'share'"
+    ),
 }
 
 
