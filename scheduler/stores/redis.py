@@ -86,6 +86,8 @@ class RedisStore:
         self._sha1 = {name: source.sha1 for name, source in self._sources.items()}
         self.run_id = ""
         """The process that was connected to last; "" = none yet, or it is unknown."""
+        self._number = 0
+        """The connection, as its server counts; 0 = unknown."""
         self._running = False
         self._claim: Claim | None = None
 
@@ -196,14 +198,22 @@ class RedisStore:
     # ---- the connection of the scripts
 
     async def _connect(self) -> None:
-        """Connect, load the scripts, and find out whether this is still the process of the last time."""
+        """Connect, load the scripts, and find out whether this is still the process of the last time.
+
+        Then the connection of before is closed there, too: what it sent may be on its way, or in a server that stands
+        still, and would be carried out after its repetition, without anybody to read the answer. A server that does
+        not know or allow CLIENT is used without that.
+        """
         await self._connection.connect()
-        info, *loaded = await self._connection.exchange([("INFO", "server"), *self._loads()])
+        info, number, *loaded = await self._connection.exchange([("INFO", "server"), ("CLIENT", "ID"), *self._loads()])
         self._check([("INFO", info), *zip(self._sources, loaded, strict=True)])
-        run_id = _run_id_of(info)
+        run_id, left = _run_id_of(info), self._number
         known, self.run_id = self.run_id, run_id
         if known and known != run_id:
             self.restarts += 1
+        elif left:
+            await self._connection.exchange([("CLIENT", "KILL", "ID", left)])
+        self._number = number if isinstance(number, int) else 0
 
     def _loads(self) -> list[Command]:
         return [("SCRIPT", "LOAD", source.text) for source in self._sources.values()]
