@@ -7,10 +7,11 @@ answers come back as calls of the Desk (seams.py); held.py is the half of it tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any, NamedTuple
 
 from voxpool.scheduler.config import Settings, ms
+from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
 from voxpool.scheduler.core.jobs.reasons import EXPIRED, SESSION_GONE, STOPPING, SUBMIT_REFUSALS
 from voxpool.scheduler.core.script_queue import Outages
@@ -86,10 +87,12 @@ class SharedDispatcher(HeldJobs):
             for number, store in enumerate(stores.partitions)
         ]
         ended_max = settings.finished_max or UNBOUNDED
-        self._members = [Members(feed, self._clock, ms(settings.retention_s), ended_max) for feed in self.feeds]
+        self.members = [Members(feed, self._clock, ms(settings.retention_s), ended_max) for feed in self.feeds]
         self._asked: dict[str, Asked] = {}
         self._jobs: dict[str, SharedJob] = {}
         """Both by job id: the jobs of clients here that have not ended."""
+        self._homes = Affinity(settings.sessions_max)
+        """The scheduler that ran the last job of a session; which node that was, it knows itself."""
         self._waiters: dict[str, list[Waiter]] = {}
         waiting.on_room = self._room
         registry = self.node_registry
@@ -102,7 +105,7 @@ class SharedDispatcher(HeldJobs):
     def roles(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """Return the roles of the names of nodes, and of each partition."""
         roles: list[tuple[str, Coroutine[Any, Any, None]]] = [("names", self._registry.test_forever())]
-        for feed, members in zip(self.feeds, self._members, strict=True):
+        for feed, members in zip(self.feeds, self.members, strict=True):
             listener = self._stores.hints(feed.partition, self.instance, feed.subscribed, feed.hinted)
             roles += [
                 (f"feed {feed.partition}", feed.run_forever(feed)),
@@ -144,6 +147,7 @@ class SharedDispatcher(HeldJobs):
             f"{self.instance}-{job.sequence}",
             details=str(details),
             content=content_of(job.audio),
+            prefer=self._homes.node_of(job.session_key) if job.affinity else "",
             expires_ms=job.expires_ms,
             attempts_max=job.limits.attempts_max,
             turn="" if job.share is None else turn_of(*job.share),
@@ -196,6 +200,9 @@ class SharedDispatcher(HeldJobs):
                 waiter.refused(rejected)
             return
         self.accepted(job_id)  # this may have overtaken the answer to its submit
+        by = self._asked[job_id].by
+        if job.affinity and by:
+            self._homes.took(job.session_key, by)
         found = outcome_of(outcome)
         reason = SESSION_GONE if state == "g" else found.reason
         self._end_here(job, STATES[state], found._replace(reason=reason))
@@ -216,6 +223,11 @@ class SharedDispatcher(HeldJobs):
         if outcome.attempts:
             job.node_id, job.dispatched_ms = outcome.node_id, outcome.dispatched_ms
         self._ended(job, WAITING, outcome.reason, outcome.output, outcome.detail)
+
+    def session_closed(self, session_key: str, job_ids: Iterable[str] = ()) -> None:
+        """Cancel `job_ids`, and forget where the session was."""
+        super().session_closed(session_key, job_ids)
+        self._homes.forget(session_key)
 
     # ---- the ends that clients and clocks want
 
@@ -301,7 +313,7 @@ class SharedDispatcher(HeldJobs):
         """Give back all that nodes here run, and cease to be a member of any partition."""
         for job in list(self._held.values()):
             self.redispatch(job, self.node_registry.nodes[job.node_id], STOPPING, counted=False)
-        for members in self._members:
+        for members in self.members:
             members.leave()
 
     @property

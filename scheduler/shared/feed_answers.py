@@ -209,8 +209,8 @@ class FeedAnswers(ScriptQueue):
                 self._desk.ended(job_id, state, outcome)
                 continue
             record = record_of(rest)
+            self.drop_audio(audio_name_of(record.meta))  # who ended it may not know its name
             if word == Said.OK:
-                self.drop_audio(audio_name_of(record.meta))
                 self._desk.give_up(job_id, record.attempt)
             self._desk.ended(job_id, record.state, record.outcome)
 

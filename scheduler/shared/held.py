@@ -116,12 +116,25 @@ class HeldJobs(Dispatcher):
             return
         job = self._own(job_id) or self._guest(job_id, taken)
         self._fill(job, taken)
+        slot = self._preferred(job, slot)
         job.slot = slot.name
         if job.audio is None:
             job.audio, job.audio_bytes = audio, len(audio)
         self._dispatch(job, slot.node, self._clock.now_ms())
         if self._own(job_id) is None:
             job.audio = None
+
+    def _preferred(self, job: SharedJob, slot: Slot) -> Slot:
+        """Return a slot of the node that had the last job of the session, if it has one, else `slot`."""
+        wanted = self.affinity.node_of(job.session_key) if job.affinity else ""
+        if wanted in ("", slot.node.node_id):
+            return slot
+        other = self.slots.reserve(job.pair, wanted)
+        if other is None or other.node.node_id != wanted:
+            other, slot = slot, other or slot
+        if other is not slot:
+            self.free(slot)
+        return other
 
     def give_up(self, job_id: str, attempt: int) -> None:
         """This attempt, and those before it, do not count any more."""

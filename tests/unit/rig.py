@@ -93,8 +93,10 @@ class Rig:
         settings: Settings | None = None,
         observer: Observer | None = None,
         sink: ResultSink | None = None,
+        instance: str = "test",
+        clock: HandClock | None = None,
     ) -> None:
-        self.clock = HandClock(1_000_000)
+        self.clock = clock or HandClock(1_000_000)
         self.store = MemoryStore()
         self.sink = Sink()
         self.counts = Counts()
@@ -106,7 +108,7 @@ class Rig:
             sink=self.sink if sink is None else sink,
             observer=fan_out([observer or self.counts, self.why]),
             random=random.Random(1),
-            instance="test",
+            instance=instance,
             classes=classes or CoreClasses(),
             why=self.why,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.scheduler.shared.calls import Bounds, Mail, record_of
+from voxpool.scheduler.shared.calls import Bounds, Mail, Record
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.totals import Totals
 from voxpool.sim.instances.desk_parts import Node
@@ -309,7 +309,8 @@ def test_a_claim_of_a_later_attempt_ends_the_earlier_one_here() -> None:
     later, _ = two.node(two.a, name="m")
     later.holds["0.r"] = 5
     later.used = 1
-    two.a.desk.claimed("0.r", 5, later, record_of(f"t|{PAIR}|1|a|a|5|0|0|4|0||0||0||audio|"))
+    record = Record("t", PAIR, 1, "a", "a", 5, 0, 0, 4, 0, "0", 0, "", 0, "", "", "audio", "")
+    two.a.desk.claimed("0.r", 5, later, record)
     assert link.messages[-1] == ("cancel", "0.r", "1") and earlier.holds == {} and earlier.used == 0
     two.a.desk.node_answered(earlier, "0.r", 1, "c", "out")
     assert earlier.early == {} and two.a.desk.has("0.r", 5)
