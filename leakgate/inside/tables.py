@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import queue
 import sys
 from collections import deque
@@ -100,10 +101,12 @@ def _globals(holder: ModuleType | type) -> Iterable[tuple[str, Any]]:
 
 def attributes_of(thing: Any) -> Iterable[tuple[str, Any]]:
     """Yield the attributes of an object, slots included, without calling code of the object."""
-    try:
-        own = object.__getattribute__(thing, "__dict__")
-    except AttributeError:
-        own = {}
+    own = _named_by_its_class(thing)
+    if own is None:
+        try:
+            own = object.__getattribute__(thing, "__dict__")
+        except AttributeError:
+            own = {}
     yield from own.items()
     if len(own) == 1 and hasattr(
         type(thing), "__getattr__"
@@ -118,3 +121,31 @@ def attributes_of(thing: Any) -> Iterable[tuple[str, Any]]:
                 yield name, object.__getattribute__(thing, name)
             except AttributeError:
                 continue  # never set, or a private name that the class has mangled
+
+
+def _named_by_its_class(thing: Any) -> dict[str, Any] | None:
+    """Return the attributes whose names are in the code of the class; None when the object has others.
+
+    Reading __dict__ moves the attributes out of the object for ever, and CPython 3.11 and 3.12 then look each of them up
+    without their caches: a scheduler that was looked at once would need a tenth more time for a job from then on.
+    """
+    kind = type(thing)
+    named: dict[int, list[str]] = {}
+    for name in _names_in_code(kind):
+        try:
+            value = object.__getattribute__(thing, name)
+        except AttributeError:
+            continue
+        named.setdefault(id(value), []).append(name)
+    held = [value for value in gc.get_referents(thing) if value is not kind]  # in the order of __dict__
+    if any(id(value) not in named for value in held):
+        return None
+    return {name: value for value in held for name in named[id(value)]}
+
+
+def _names_in_code(kind: type) -> list[str]:
+    """Return the names in the methods of a class that can be attributes of its objects: no methods, no properties."""
+    attributes = [each for base in kind.__mro__ for each in base.__dict__.items()]
+    names = [name for _, value in attributes if type(value) is FunctionType for name in value.__code__.co_names]
+    of_the_class = {name for name, value in attributes if hasattr(type(value), "__get__")}
+    return [name for name in dict.fromkeys(names) if name not in of_the_class]
