@@ -80,16 +80,19 @@ class Deadlines(Generic[T]):
 
     def set(self, thing: T, when_ms: int) -> None:
         """Make `thing` due at `when_ms`, whatever it was before; it keeps its turn if it is due then already."""
-        if thing.deadline_ms == when_ms:
+        before_ms = thing.deadline_ms
+        if before_ms == when_ms:
             return
-        self.clear(thing)
+        keys, things = self._keys, self._things
+        if before_ms:
+            del things[keys[thing]]
         thing.deadline_ms = when_ms
         self._sets += 1
         key = when_ms << SETS_BITS | self._sets
-        self._keys[thing] = key
-        self._things[key] = thing
-        push(self._heap, key, self._things)
-        if self._sleeper is not None and when_ms < self._sleeps_until_ms and not self._sleeper.done():
+        keys[thing] = key
+        things[key] = thing
+        push(self._heap, key, things)
+        if when_ms < self._sleeps_until_ms and self._sleeper is not None and not self._sleeper.done():
             self._sleeper.set_result(None)
 
     def clear(self, thing: T) -> None:

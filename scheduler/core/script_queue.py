@@ -186,13 +186,12 @@ class ScriptQueue:
         create_future = asyncio.get_running_loop().create_future
         try:
             while True:
-                if not self._calls and not selects.wants_select:
+                if not await self.run_once(selects):
                     self._sleeper = create_future()
                     try:
                         await self._sleeper
                     finally:
                         self._sleeper = None
-                await self.run_once(selects)
         finally:
             if self._gathering is not None:
                 self._gathering.cancel()
@@ -205,7 +204,7 @@ class ScriptQueue:
         calls, self._calls = self._calls, []
         handlers, self._handlers = self._handlers, []
         self._beats = []  # they belong to a call that is sent now; kept here they would keep nodes that have gone
-        select = selects.compose_select() if selects.wants_select else None
+        select = selects.compose_select()
         if select is not None:
             calls.append(select[0])
             handlers.append(select[1])
@@ -261,6 +260,8 @@ class Outages:
 
     def check(self, now_ms: int) -> None:
         """Raise Rejected when the store has been away for longer than store_refuse_s."""
+        if not self._asked_ms:
+            return
         silent_ms = self.silent_ms(now_ms)
         # Without a failure this process may have been stopped: the answer may lie in its socket.
         if silent_ms >= (self._refuse_ms if self._has_failed else 2 * self._refuse_ms):
@@ -307,6 +308,10 @@ class Outages:
     def lasts(self, now_ms: int) -> bool:
         """Whether the store is away now."""
         return self._asked_ms > 0 and self._is_outage(now_ms)
+
+    def is_late(self, now_ms: int, after_ms: int) -> bool:
+        """Whether the flush that is on its way has failed, or has waited for `after_ms` (at most NOTED_MS)."""
+        return self._asked_ms > 0 and (self._has_failed or now_ms - self._asked_ms >= after_ms)
 
     def between(self, from_ms: int, now_ms: int) -> int:
         """Return how much of the time from `from_ms` to `now_ms` the store was away."""

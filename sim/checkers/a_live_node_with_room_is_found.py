@@ -20,9 +20,9 @@ class ALiveNodeWithRoomIsFound(Checker):
         self._mirror = world.mirror
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
-        if not calls[-1].name.startswith("select_") or not self._mirror.without_room:
-            return
         mirror = self._mirror
+        if not mirror.without_room:
+            return
         for pair, now_ms in mirror.without_room.items():
             if mirror.may_have_room(pair) and (free := mirror.living_with_room(pair, now_ms)):
                 self.broke(f"the store found nobody for {pair}, but {len(free)} nodes, such as {free[0].node_id}")

@@ -6,6 +6,7 @@ from voxpool.sim.checkers.base import Checker
 
 if TYPE_CHECKING:
     from voxpool.sim.world.nodes import SimNode, Work
+    from voxpool.sim.world.world import World
 
 
 class NoReservationBeyondTheSlots(Checker):
@@ -13,10 +14,13 @@ class NoReservationBeyondTheSlots(Checker):
 
     sentence = "no reservation beyond the slots"
 
-    _seen = 0
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self._mirror = world.mirror
+        self._seen = 0
 
     def instant_over(self) -> None:
-        over = self.world.mirror.over_slots
+        over = self._mirror.over_slots
         if over != self._seen:
             self._seen = over
             self.broke(f"{over} reservations were allocated on full nodes")

@@ -23,12 +23,9 @@ class TheChosenNodeServesThePair(Checker):
         self._mirror = world.mirror
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
-        if calls[-1].name.startswith("select_"):
-            for reservation, pair, node in self._mirror.allocated:
-                if pair not in node.pairs:
-                    self.broke(
-                        f"the store allocated {node.node_id}, which serves {node.pairs}, to {reservation} of {pair}"
-                    )
+        for reservation, pair, node in self._mirror.allocated:
+            if pair not in node.pairs:
+                self.broke(f"the store allocated {node.node_id}, which serves {node.pairs}, to {reservation} of {pair}")
 
     def assign_sent(self, request: Request, connection: Connection, assign: Assign) -> None:
         node = connection.node

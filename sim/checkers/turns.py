@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from voxpool.scheduler.config import FAIR
 from voxpool.scheduler.core.jobs.job import ERROR, Job, Share
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.sim.checkers.base import Checker
@@ -50,6 +51,7 @@ class KeysTakeTurns(Checker):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
+        self.is_needed = world.settings.order == FAIR
         self._bands: dict[tuple[str, int], Band] = {}
         self._shares: dict[str, tuple[tuple[str, int], Share]] = {}
         """Job id -> its place and share, for the unfinished jobs."""

@@ -27,6 +27,7 @@ def audio_of(request_id: str, size: int) -> bytes:
 
 def output_of(job_id: str, audio: bytes | None) -> dict[str, str]:
     """Return the output of simulated work: a function of the job's id, the size of its audio and its beginning."""
-    audio = audio or b""  # an experiment frees it too early
+    if audio is None:  # an experiment frees it too early
+        audio = b""
     mark = audio[:MARK_BYTES].rstrip(b"\0").decode("latin-1")
     return {"job": job_id, "audio": f"{mark} {len(audio)}"}

@@ -49,9 +49,9 @@ class StoreMirror(Watcher):
         self.selects = 0
         """Number of calls of select_node so far."""
         self.allocated: list[tuple[str, str, MirrorNode]] = []
-        """The result of the last select: job|attempt, pair, node."""
+        """The allocations of the flush that was executed last: job|attempt, pair, node."""
         self.without_room: dict[str, int] = {}
-        """The pairs for which the last select found no node, and the select's time in ms."""
+        """The pairs for which that flush found no node, and the time of its select in ms."""
         self._now_ms = 0
         self._last_select = ["0"]
         self._handlers: dict[str, Callable[[list[str], list[str]], None]] = {
@@ -66,6 +66,10 @@ class StoreMirror(Watcher):
         }
 
     def calls_run(self, calls: Sequence[ScriptCall], answers: Sequence[list[str]]) -> None:
+        if self.allocated:
+            self.allocated = []
+        if self.without_room:
+            self.without_room = {}
         handlers = self._handlers
         for (name, args, _), answer in zip(calls, answers, strict=True):
             handler = handlers.get(name)

@@ -90,13 +90,14 @@ class Intake:
         """Raise Rejected when a new job can't be accepted now; `share` is None when the order is that of submits."""
         if audio_bytes > self._settings.audio_bytes_max:
             raise Rejected("audio_too_large", f"at most {self._settings.audio_bytes_max} bytes of audio a job")
-        self._outages.check(self._clock.now_ms())
-        self._check_nodes(pair)
+        now_ms = self._clock.now_ms()
+        self._outages.check(now_ms)
+        self._check_nodes(pair, now_ms)
         self._table.check_room(audio_bytes)
         if share is not None:
             self._keys.check(share, audio_bytes)
         self._waiting.check_room(pair, share)
-        self._check_wait(pair, request_key, timeout_ms, share)
+        self._check_wait(pair, request_key, timeout_ms, share, now_ms)
         self._returns.accepted(request_key)
 
     def check_same(self, known: Job, pair: str, audio: bytes) -> None:
@@ -129,7 +130,7 @@ class Intake:
         """Yield each pair with nodes or jobs, and what a new job of it would wait; nothing while the store is late."""
         now_ms = self._clock.now_ms()
         for name, pair in self._pairs.items():
-            if not pair.flow.is_idle and not self._store_is_late(now_ms):
+            if not pair.flow.is_idle and not self._outages.is_late(now_ms, LATE_ANSWER_MS):
                 yield name, pair.flow.wait(now_ms)[0]
 
     def nodes_wanted(self) -> Iterator[tuple[str, float]]:
@@ -177,7 +178,8 @@ class Intake:
             flow.gave_up(job.ended_ms)
             if job.reason in (WAITING_TIMEOUT, TOO_LATE):
                 pair.late_spare = max(0.0, pair.late_spare - LATE_SPARE_MAX / 2)
-        self._look_whether_gone(job.pair)
+        if flow.is_idle:
+            self._is_gone(job.pair, pair)
 
     # ---- what the node registry reports
 
@@ -188,28 +190,28 @@ class Intake:
             pair = self._of(name)
             pair.flow.serve(now_ms, nodes, slots)
             pair.left_ms = now_ms
-            self._look_whether_gone(name)
+            if pair.flow.is_idle:
+                self._is_gone(name, pair)
 
     # ---- the checks
 
-    def _check_nodes(self, pair: str) -> None:
+    def _check_nodes(self, pair: str, now_ms: int) -> None:
         known = self._pairs.get(pair)
         if known is not None and known.flow.nodes > 0:
             return
-        now_ms = self._clock.now_ms()
         gone_ms = max(0, now_ms - (self._began_ms if known is None else known.left_ms))
         if gone_ms >= self._grace_ms:
             # When one comes is unknown. What was away for some time is often away for as long again.
             after_ms = max(self._retry_after_ms, min(gone_ms, GONE_MS_MAX))
             raise Rejected(NO_NODE, f"no node that serves {pair} is connected", after_ms)
 
-    def _check_wait(self, name: str, request_key: str, timeout_ms: int | None, share: Share | None) -> None:
+    def _check_wait(
+        self, name: str, request_key: str, timeout_ms: int | None, share: Share | None, now_ms: int
+    ) -> None:
         pair = self._pairs.get(name)
-        if pair is None:
+        if pair is None or self._outages.is_late(now_ms, LATE_ANSWER_MS):
             return
-        flow, now_ms = pair.flow, self._clock.now_ms()
-        if self._store_is_late(now_ms):
-            return
+        flow = pair.flow
         limit_ms = float(self._waiting_ms)
         if timeout_ms is not None:  # it covers the work, too
             limit_ms = min(limit_ms, timeout_ms - (self._late_factor or 1.0) * flow.service_ms)
@@ -229,9 +231,6 @@ class Intake:
         detail = f"a job of {name} would wait {mean_ms / 1000:.1f} s, which is past its timeout or too near to it"
         raise Rejected(OVERLOADED, detail, after_ms)
 
-    def _store_is_late(self, now_ms: int) -> bool:
-        return self._outages.lasts(now_ms) or self._outages.silent_ms(now_ms) >= LATE_ANSWER_MS
-
     # ---- the pairs
 
     def _of(self, name: str) -> Pair:
@@ -242,11 +241,8 @@ class Intake:
             self._gone.pop(name, None)
         return pair
 
-    def _look_whether_gone(self, name: str) -> None:
+    def _is_gone(self, name: str, pair: Pair) -> None:
         """Remember a pair that has lost its last node and job for a while: its node may come back."""
-        pair = self._pairs[name]
-        if not pair.flow.is_idle:
-            return
         self._gone[name] = pair
         before_ms = self._clock.now_ms() - max(self._grace_ms, GONE_MS_MAX)
         while self._gone:

@@ -148,7 +148,7 @@ class Flow:
     @property
     def is_idle(self) -> bool:
         """Whether the pair has no node and no job."""
-        return not (self.nodes or self.waiting or self.running)
+        return not (self.nodes or self.running or self.waiting)
 
     def ahead(self, before: float | None = None) -> float:
         """Return the slots that have to get free before a new job starts, its own included; 0 = one may be free now.
