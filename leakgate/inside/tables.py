@@ -126,8 +126,8 @@ def attributes_of(thing: Any) -> Iterable[tuple[str, Any]]:
 def _named_by_its_class(thing: Any) -> dict[str, Any] | None:
     """Return the attributes whose names are in the code of the class; None when the object has others.
 
-    Reading __dict__ moves the attributes out of the object for ever, and CPython 3.11 and 3.12 then look each of them up
-    without their caches: a scheduler that was looked at once would need a tenth more time for a job from then on.
+    Reading __dict__ moves the attributes out of the object for ever, and CPython 3.11 and 3.12 then look each of them
+    up without their caches: a scheduler that was looked at once would need a tenth more time a job from then on.
     """
     kind = type(thing)
     named: dict[int, list[str]] = {}
