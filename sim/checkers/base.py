@@ -20,6 +20,8 @@ class Checker(Watcher):
     """
 
     sentence: ClassVar[str]
+    order: ClassVar[str] = ""
+    """The setting `order` without which it has nothing to watch; '' = any."""
 
     def __init__(self, world: World) -> None:
         self.world = world

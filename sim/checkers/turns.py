@@ -48,10 +48,10 @@ class KeysTakeTurns(Checker):
     """
 
     sentence = "keys take turns by their weights"
+    order = FAIR
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
-        self.is_needed = world.settings.order == FAIR
         self._bands: dict[tuple[str, int], Band] = {}
         self._shares: dict[str, tuple[tuple[str, int], Share]] = {}
         """Job id -> its place and share, for the unfinished jobs."""

@@ -7,7 +7,6 @@ without a watcher costs nothing. A watcher changes nothing and draws no random n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from inspect import getmembers, isfunction
 from typing import TYPE_CHECKING
 
 from voxpool.scheduler.core.nodes.node import Node
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 class Watcher(Observer):
     """Receives every event of a run; each method does nothing here. Times are those of the loop at the call."""
-
-    is_needed = True
-    """False when there is nothing to watch in this run: no event is passed to it."""
 
     def request_made(self, request: Request) -> None:
         """Called when a client sends `request` for the first time."""
@@ -74,7 +70,7 @@ class Watcher(Observer):
         """Called after the last event of an instant in which jobs or the store have changed."""
 
 
-HOOKS = tuple(name for name, hook in getmembers(Watcher, isfunction) if not name.startswith("_"))
+HOOKS = tuple(name for name in dir(Watcher) if not name.startswith("_"))
 
 
 class Hub(Watcher):
@@ -95,7 +91,7 @@ class Hub(Watcher):
         return [
             getattr(watcher, hook)
             for watcher in self.watchers
-            if watcher.is_needed and getattr(getattr(watcher, hook), "__func__", None) is not nothing
+            if getattr(getattr(watcher, hook), "__func__", None) is not nothing
         ]
 
     def _wire(self) -> None:

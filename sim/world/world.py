@@ -120,7 +120,8 @@ class World(SchedulerLife, ObservedWorld):
         self.trace = Trace(self.env) if is_traced else None
         self._perfetto = None if trace_file is None else Perfetto(self.env, trace_file)
         self.checkers = [checker(self) for checker in checkers]
-        watchers = [self.recorder, self.mirror if checkers else None, self.trace, *self.checkers, self._perfetto]
+        watching = [each for each in self.checkers if each.order in ("", self.settings.order)]
+        watchers = [self.recorder, self.mirror if checkers else None, self.trace, *watching, self._perfetto]
         self.hub.add([each for each in (*watchers, self.why if follow else None) if each is not None])
         self.start_core(self.core, FIRST)
 
