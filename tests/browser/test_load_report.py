@@ -11,8 +11,7 @@ from voxpool.loadtest.report._page import html_page
 from voxpool.loadtest.report._records import ErrorCount
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (360, "dark")])
 async def test_the_load_report_fits_and_needs_no_network(pages: PageMaker, width: int, colours: str) -> None:
     page, watched = await pages.new(viewport={"width": width, "height": 900}, color_scheme=colours, offline=True)
     await page.set_content(html_page(load_report(1, lasts_s=60, failing=0.05, bytes_a_job=200)))

@@ -15,8 +15,7 @@ PICTURE = curves("jobs", "Jobs", "hours", "jobs", [Curve("with", [0, 9], [0, 9],
 HASH = "trace hash " + "ff3d2c02f4ba7fea" * 4
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 360])
+@pytest.mark.parametrize(("width", "colours"), [(1440, "light"), (360, "dark")])
 async def test_the_report_fits_in_both_colours_and_its_tables_are_reached_by_keyboard(
     pages: PageMaker, width: int, colours: str
 ) -> None:

@@ -90,8 +90,7 @@ async def filled(page: Page, served: Served) -> None:
     await expect(await send(page, f"{'x' * 16}:{'y' * 16}")).to_contain_text(UNSERVED)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1280, "dark")])
 async def test_axe_finds_nothing_and_nothing_sticks_out(
     pages: PageMaker, served: Served, scheme: Any, width: int
 ) -> None:

@@ -29,7 +29,7 @@ def test_a_planted_leak_of_200_bytes_a_job_is_found(tmp_path: Path) -> None:
 
 
 def test_a_healthy_saw_tooth_passes(tmp_path: Path) -> None:
-    report = measured(tmp_path, 0.0, readings=60, patience_s=60, limit_bytes=100.0)
+    report = measured(tmp_path, 0.0, readings=40, patience_s=60, limit_bytes=100.0)
     assert report.finding.verdict == "no leak", report.finding
     assert report.curves is not None and len({round(age_s, 1) for age_s in report.curves.age_s if age_s}) > 3, (
         "readings were taken at any phase of the clean-up"
