@@ -1,0 +1,1 @@
+"""Several schedulers of production code in virtual time, with measured costs and faults of each."""

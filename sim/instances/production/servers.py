@@ -1,0 +1,143 @@
+"""The processors of the modelled machines, and the partitions of the store on them: lua/jobs/ with its costs in time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from voxpool.scheduler.core.scripts import ScriptCall
+from voxpool.scheduler.errors import StoreUnavailable
+from voxpool.sim.instances.costs import SharedCosts
+from voxpool.sim.instances.store import PartitionStore
+from voxpool.sim.virtual_time.loop import VirtualLoop
+
+NETWORK_S = 50e-6
+"""One way between two machines of a data centre."""
+TIMEOUT_S = 0.5
+"""After which a call to a server that can't be reached fails."""
+JOB_ARGUMENTS = {"submit": (7, 10), "finish": (2, 4)}
+"""Script -> arguments before the first job, and of each job."""
+TAKEN_FIELDS = 9
+WEIGHT_OF_TAKE = 0.6
+"""The part of the cost of a job elsewhere that is take's; the rest is that of mail."""
+
+
+class Processor:
+    """One core: what is to be done waits for its turn."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self._free_at_s = 0.0
+        self.busy_s = 0.0
+
+    def spend(self, seconds: float) -> float:
+        """Take the next turn of `seconds`; return when it is over, from now."""
+        now_s: float = self._loop.env.now
+        self._free_at_s = max(self._free_at_s, now_s) + seconds
+        self.busy_s += seconds
+        return self._free_at_s - now_s
+
+    async def turn(self, seconds: float) -> None:
+        """Return when such a turn is over."""
+        await asyncio.sleep(self.spend(seconds))
+
+    def stand_still(self, seconds: float) -> None:
+        """Do nothing for `seconds`."""
+        self.spend(seconds)
+        self.busy_s -= seconds
+
+
+class Shard(Processor):
+    """A server of Redis with the measured costs of `costs`."""
+
+    def __init__(self, loop: VirtualLoop, costs: SharedCosts) -> None:
+        super().__init__(loop)
+        self._call_s = costs.call_us / 1e6
+        own_s, elsewhere_s = costs.own_us["256"] / 1e6, costs.elsewhere_us["256"] / 1e6
+        more_s = max(0.0, elsewhere_s - own_s)
+        self._job_s = {
+            "submit": own_s / 2,
+            "finish": own_s / 2,
+            "take": more_s * WEIGHT_OF_TAKE,
+            "mail": more_s * (1 - WEIGHT_OF_TAKE),
+        }
+
+    def cost_s(self, call: ScriptCall, answer: Sequence[Any]) -> float:
+        """Return the processor time of a call."""
+        return self._call_s + self._job_s.get(call.name, 0.0) * _jobs_of(call, answer)
+
+
+def _jobs_of(call: ScriptCall, answer: Sequence[Any]) -> float:
+    if call.name == "take":
+        return len(answer) / TAKEN_FIELDS
+    if call.name == "mail":
+        return max(0, len(answer) - 1)
+    before, each = JOB_ARGUMENTS.get(call.name, (0, 0))
+    return (len(call.args) - before) / each if each else 0.0
+
+
+class Link:
+    """The connection of one scheduler to all servers: it may be cut, and answers may be lost on it."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self.is_cut = False
+        self.lost_share = 0.0
+
+    def loses(self) -> bool:
+        """Draw whether an answer is lost."""
+        return self.lost_share > 0 and self._chance.random() < self.lost_share
+
+
+class PartitionRunner:
+    """What a scheduler has of a partition, in place of the store client's."""
+
+    def __init__(self, store: PartitionStore, shard: Shard, processor: Processor, link: Link) -> None:
+        self._store = store
+        self._shard = shard
+        self._processor = processor
+        self._link = link
+        self.on_move: Callable[[str], None] = lambda _url: None
+        self.on_hints: Callable[[], None] = lambda: None
+
+    @property
+    def restarts(self) -> int:
+        """How often the store has lost writes."""
+        return self._store.restarts
+
+    async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
+        """Run `calls` in order, in one round trip. Raises StoreUnavailable."""
+        await self._processor.turn(0.0)
+        await asyncio.sleep(NETWORK_S)
+        if self._link.is_cut:
+            await asyncio.sleep(TIMEOUT_S)
+            raise StoreUnavailable("the server can't be reached")
+        answers, cost_s = [], 0.0
+        for call in calls:
+            answers.append(self._store.run(call))
+            cost_s += self._shard.cost_s(call, answers[-1])
+        await self._shard.turn(cost_s)
+        self.on_hints()
+        if self._link.loses():
+            raise StoreUnavailable("the connection broke")
+        await asyncio.sleep(NETWORK_S)
+        return answers
+
+
+class Subscription:
+    """The hints of a partition for one scheduler, in place of the store client's."""
+
+    def __init__(self, on_subscribed: Callable[[], None], on_hint: Callable[[str], None]) -> None:
+        self._on_subscribed = on_subscribed
+        self.on_hint = on_hint
+
+    def again(self) -> None:
+        """The subscription broke, and began again."""
+        self._on_subscribed()
+
+    async def run_forever(self) -> None:
+        """Listen until cancelled; hints arrive by on_hint."""
+        self._on_subscribed()
+        await asyncio.get_running_loop().create_future()
