@@ -33,6 +33,7 @@ COMMANDS = {
     "calibrate": ("voxpool.sim.calibrate.command", "calibrate_command"),
     "diff": ("voxpool.sim.cli.diff", "diff_command"),
     "explore": ("voxpool.sim.explore.command", "explore_command"),
+    "instances": ("voxpool.sim.instances.command", "instances_command"),
     "regressions": ("voxpool.sim.cli.regressions", "regressions_command"),
     "replay": ("voxpool.sim.replay.command", "replay_command"),
     "shrink": ("voxpool.sim.replay.command", "shrink_command"),
@@ -41,7 +42,7 @@ COMMANDS = {
 """Name -> module and function of the commands that are defined in other modules."""
 HEADINGS = {
     "Scenarios": ("run", "sweep", "list", "scenario"),
-    "Sizes and times": ("capacity", "calibrate"),
+    "Sizes and times": ("capacity", "instances", "calibrate"),
     "Overload": ("overload", "share"),
     "Search for failures": ("soak", "explore", "replay", "shrink", "regressions", "diff"),
 }

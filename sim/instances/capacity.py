@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from voxpool.sim.instances.costs import SharedCosts
 from voxpool.sim.report.limits import shown
-from voxpool.sim.report.pictures import Curve, Picture, curves
-from voxpool.sim.report.report import WITH, Line, Report, Table
+from voxpool.sim.report.pictures import Curve, curves
+from voxpool.sim.report.report import WITH, Line, Picture, Report, Table
 
 BUSY_MAX = 0.6
 """The part of a core that is planned to be used: the rest is for bursts, and for a scheduler or server that died."""

@@ -74,7 +74,7 @@ class ModelNode:
         if scheduler is None or not scheduler.is_alive:
             return
         if isinstance(message, Assign):
-            more_s = scheduler.more_s if self._world.is_elsewhere_by_job(message.job_id, scheduler.name) else 0.0
+            more_s = scheduler.more_s if self._world.is_elsewhere else 0.0
             delay_s = scheduler.processor.spend(scheduler.part_s + more_s) + NETWORK_S
             self._world.loop.after(delay_s, self._begin, scheduler, message)
         elif isinstance(message, CancelAttempt):

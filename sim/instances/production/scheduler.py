@@ -33,7 +33,9 @@ class Place(NamedTuple):
 class Stores:
     """The partitions as one scheduler has them: what classes_of takes of JobStores."""
 
-    def __init__(self, places: Sequence[Place], processor: Processor, link: Link, passing: Callable[[Place], None]) -> None:
+    def __init__(
+        self, places: Sequence[Place], processor: Processor, link: Link, passing: Callable[[Place], None]
+    ) -> None:
         self.partitions = [PartitionRunner(place.store, place.shard, processor, link) for place in places]
         self.subscriptions: dict[int, Subscription] = {}
         for place, runner in zip(places, self.partitions, strict=True):
@@ -97,13 +99,13 @@ class Scheduler(ResultSink):
         if job.ended:
             self.job_ended(job)
             return
-        self.core.dispatcher.when_accepted(  # type: ignore[attr-defined]
+        self.core.dispatcher.when_accepted(
             job, lambda _job: None, lambda rejected: self._world.refused(self, request_id, rejected)
         )
 
     def job_ended(self, job: Job) -> None:
         """Send the result to the client."""
-        cost_s = self.more_s if self._world.is_elsewhere(job.request_id, self.name) else 0.0
+        cost_s = self.more_s if self._world.is_elsewhere else 0.0
         self._loop.after(self.processor.spend(cost_s) + NETWORK_S, self._world.ended, self, job)
 
     def hinted(self, partition: int, text: str) -> None:

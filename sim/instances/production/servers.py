@@ -1,4 +1,4 @@
-"""The processors of the modelled machines, and the partitions of the store on them: lua/jobs/ with its costs in time."""
+"""The processors of the modelled machines, and the partitions of the store on them: lua/jobs/ with its costs."""
 
 from __future__ import annotations
 

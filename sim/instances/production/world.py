@@ -1,4 +1,4 @@
-"""The world: schedulers on shards of one store, closed loops of clients, nodes, faults, and a ledger of all requests."""
+"""The world: schedulers on shards of one store, closed loops of clients, nodes, faults, and a ledger of requests."""
 
 from __future__ import annotations
 
@@ -161,11 +161,10 @@ class Instances:
         del self._at[request_id]
         self.loop.after(NETWORK_S, self._ask, number)
 
-    def is_elsewhere(self, request_id: str, scheduler: str) -> bool:
-        """Whether its node is at another scheduler, by the layout."""
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the node of a job is at another scheduler, by the layout."""
         return self.sizes.elsewhere and self.sizes.schedulers > 1
-
-    is_elsewhere_by_job = is_elsewhere
 
     def ran(self, job_id: str) -> None:
         """A node begins an attempt."""
@@ -186,10 +185,7 @@ class Instances:
         for request_id, name in list(self._at.items()):
             if name == dead.name:
                 self.loop.after(RECONNECT_S, self._send, request_id)
-        self.loop.after(RESTART_S, self._bear_entered, place)
-
-    def _bear_entered(self, place: int) -> None:
-        self._bear(place)
+        self.loop.after(RESTART_S, self._bear, place)
 
     def stall(self, place: int) -> None:
         """The process of a scheduler stands still, perhaps past its lease."""
