@@ -32,7 +32,7 @@ from voxpool.sim.instances.costs import BATCHES, SharedCosts
 JOBS = 4096
 KEPT_WAITING, KEYS = 2_000, 100
 """Jobs of each batch size."""
-ROUNDS = 8
+ROUNDS = 4
 """The least of them counts: other work on the machine only adds to it."""
 SECONDS = 1.0
 AUDIO = bytes(10_000)

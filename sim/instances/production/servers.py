@@ -85,6 +85,8 @@ class Link:
         self._chance = chance
         self.is_cut = False
         self.lost_share = 0.0
+        self.block_s = 0.0
+        """The time of the blocking reads that calls share the connection with (defect R18); 0 = they have their own."""
 
     def loses(self) -> bool:
         """Draw whether an answer is lost."""
@@ -110,6 +112,9 @@ class PartitionRunner:
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[str]]:
         """Run `calls` in order, in one round trip. Raises StoreUnavailable."""
         await self._processor.turn(0.0)
+        if self._link.block_s:
+            now_s = asyncio.get_running_loop().time()
+            await asyncio.sleep(self._link.block_s - now_s % self._link.block_s)
         await asyncio.sleep(NETWORK_S)
         if self._link.is_cut:
             await asyncio.sleep(TIMEOUT_S)

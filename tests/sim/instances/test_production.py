@@ -9,7 +9,17 @@ import pytest
 
 from voxpool.scheduler.core.jobs.job import COMPLETED
 from voxpool.sim.instances.costs import read_costs
-from voxpool.sim.instances.production.report import FAULTY, Length, instances, measure, report_of, sizes_of, survive
+from voxpool.sim.instances.production.report import (
+    BLOCK_S,
+    FAULTY,
+    Length,
+    idle_job_s,
+    instances,
+    measure,
+    report_of,
+    sizes_of,
+    survive,
+)
 from voxpool.sim.instances.production.world import Instances, Sizes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,6 +65,11 @@ def test_the_ledger_finds_what_is_lost_and_what_is_wrong() -> None:
         world.close()
 
 
+def test_blocking_reads_on_the_connection_of_the_calls_make_an_idle_job_take_seconds() -> None:
+    assert idle_job_s(COSTS, 1, BLOCK_S) > BLOCK_S
+    assert idle_job_s(COSTS, 1, 0.0) < 0.02
+
+
 def test_the_same_seed_gives_the_same_run() -> None:
     once, again = (survive(FAULTY, COSTS, SHORT._replace(faulty_s=3.0), 3) for _ in range(2))
     assert once == again
@@ -64,7 +79,7 @@ def test_the_report_has_the_goals_and_a_slow_fleet_misses_them() -> None:
     report = instances(1, COSTS, {}, length=SHORT, seed=1)
     assert report.exit_code == 0 and report.tables[0].rows
     one = measure(Sizes(1), COSTS, SHORT, 1)
-    slow = report_of([one, one._replace(sizes=Sizes(4))], [], {}, COSTS, 1, 0.0)
+    slow = report_of([one, one._replace(sizes=Sizes(4))], [], (2.0, 0.01), {}, COSTS, 1, 0.0)
     assert slow.exit_code == 1
     assert {line.limit for line in slow.lines} >= {">= 3"}
     assert Sizes(8, 4, 16) in sizes_of(8) and Sizes(8, elsewhere=True) in sizes_of(8)
