@@ -86,6 +86,9 @@ ROWS: Mapping[str, Row] = {
     "voxpool-sim capacity --rate 1000000 --work exponential:0.2 --slots 4 --costs docs/reports/shared-costs.toml": Row(
         "", "tests/sim/instances/test_capacity.py has it, in another folder"
     ),
+    "voxpool-sim instances --costs docs/reports/shared-costs.toml": Row(
+        "", f"{MINUTES}; tests/sim/instances/test_production.py"
+    ),
     "voxpool-sim run rush": Row("voxpool-sim run rush --quick", "a tenth of its length"),
     "voxpool-sim run my-scenario.toml": Row("voxpool-sim run my-scenario.toml --quick", "a tenth of its length"),
     "voxpool-sim run my-scenario.toml --out report": Row(
