@@ -36,7 +36,7 @@ class SystemClock:
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""
-        return self.now_ns() // 1_000_000
+        return (self._offset_ns + time.monotonic_ns()) // 1_000_000
 
     def now_ns(self) -> int:
         """Return the nanoseconds since 1970."""

@@ -6,10 +6,12 @@ It knows neither messages nor the connection. `Batches` is the kind that calls t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from voxpool.scheduler.engines import Work
@@ -42,8 +44,15 @@ class Calls:
         """Call `function`, in a thread unless it is a coroutine function."""
         if self.is_async if function is self.function else is_async(function):
             return await function(*arguments)
-        loop, run = asyncio.get_running_loop(), contextvars.copy_context().run
-        return await loop.run_in_executor(self._threads, run, self._in_thread, function, arguments)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        call = self._threads.submit(contextvars.copy_context().run, self._in_thread, function, arguments)
+        call.add_done_callback(partial(_ended, loop, answer))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            call.cancel()  # a call that has begun goes on
+            raise
 
     async def close(self) -> None:
         """Begin no more calls. Those in threads go on."""
@@ -58,6 +67,24 @@ class Calls:
             raise no_result_but(error) from error
         finally:
             self._at_work.discard(call)
+
+
+def _ended(loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Any], call: Future[Any]) -> None:
+    """Pass the end of `call` on to `loop`: what asyncio.wrap_future does, at half its cost. Runs in the thread."""
+    if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # it was closed in this moment
+            loop.call_soon_threadsafe(_settle, answer, call)
+
+
+def _settle(answer: asyncio.Future[Any], call: Future[Any]) -> None:
+    if answer.done():
+        return
+    if call.cancelled():
+        answer.cancel()
+    elif (error := call.exception()) is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(call.result())
 
 
 def no_result_but(error: StopIteration) -> RuntimeError:
