@@ -127,6 +127,7 @@ class Feed(FeedAnswers):
     def store_restarted(self) -> None:
         """The store has lost data, or may have: everything that is here is asked for again."""
         self.judges_from_ms = self._clock.now_ms() + self.lease_ms
+        self._has_lost = True
         self.letters.begin_anew()
         self.ask_again()
 

@@ -58,7 +58,10 @@ class FeedAnswers(ScriptQueue):
         """The bounds; all feeds of a scheduler share them."""
         self.names = Names()
         """The nodes here whose names are at home in this partition."""
-        self._floor = 0
+        self._seen = 0
+        """The highest attempt that a job here has had."""
+        self._has_lost = False
+        """Whether the store has lost data in the life of this scheduler."""
         self._must_reconcile = False
         self._submits: dict[str, Asked] = {}
         self._ends: list[tuple[str, int, str, str, str]] = []
@@ -71,6 +74,14 @@ class FeedAnswers(ScriptQueue):
         self._postponed: dict[str, Asked] = {}
         """Accepted jobs that the store has lost, and has no room for now."""
         self._sent: list[OnAnswer] = []
+
+    @property
+    def _floor(self) -> int:
+        """The attempts of a job are 1, 2, …; above all seen here once the store has lost writes, and forgotten numbers.
+
+        A flush that finds the loss was composed before. A number that it brings again is then the same attempt here.
+        """
+        return self._seen if self._has_lost else 0
 
     def give_back(
         self, job_id: str, attempt: int, reason: str, counted: bool = True, pause_ms: int = 0, pays: bool = False
@@ -150,7 +161,7 @@ class FeedAnswers(ScriptQueue):
             self._desk.accepted(job_id)
 
     def _granted(self, asked: Asked, attempt: int, slot: object | None, busy: set[str]) -> None:
-        self._floor = max(self._floor, attempt)
+        self._seen = max(self._seen, attempt)
         if self._desk.has(asked.job_id, attempt) or asked.job_id in busy:
             if slot is not None:
                 self._desk.free(slot)
@@ -174,7 +185,7 @@ class FeedAnswers(ScriptQueue):
             self.hunger.answered(pair, want, want - len(left), self._desk.has_room(pair))
 
     def _begin(self, taken: Taken, slot: object) -> None:
-        self._floor = max(self._floor, taken.attempt)
+        self._seen = max(self._seen, taken.attempt)
         asked = self._desk.find_asked(taken.job_id)
         if asked is not None or not taken.bytes:
             self._desk.start(taken, slot, asked.audio if asked is not None else b"")
@@ -220,7 +231,7 @@ class FeedAnswers(ScriptQueue):
                 self._desk.claimed(job_id, attempt, node, None)
                 continue
             record = record_of(rest)
-            self._floor = max(self._floor, attempt)
+            self._seen = max(self._seen, attempt)
             self._desk.claimed(job_id, attempt, node, record)
 
     def _reconcile(self, answer: list[str]) -> None:
@@ -232,7 +243,7 @@ class FeedAnswers(ScriptQueue):
             if (job_id, attempt) not in known and job_id not in busy:
                 self._desk.give_up(job_id, attempt)
         for taken in ours:
-            self._floor = max(self._floor, taken.attempt)
+            self._seen = max(self._seen, taken.attempt)
             if taken.job_id not in busy and not self._desk.has(taken.job_id, taken.attempt):
                 # Whether it was sent is unknown, and an attempt is sent once: it gets a new one.
                 self.give_back(taken.job_id, taken.attempt, "answer_lost", counted=False)

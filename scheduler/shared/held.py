@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from voxpool.scheduler.core.dispatcher import Dispatcher
+from voxpool.scheduler.core.dispatcher import AVOID_MAX, Dispatcher
 from voxpool.scheduler.core.jobs.error_text import cleaned
 from voxpool.scheduler.core.jobs.job import (
     ANSWERS,
@@ -31,6 +31,9 @@ from voxpool.scheduler.shared.details import Outcome, details_of, partition_in
 from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.local import SharedJob
 from voxpool.scheduler.shared.slots import Slot, Slots
+
+FAILED_MAX = 10_000
+"""Jobs whose failing nodes are remembered; one that goes on elsewhere is forgotten when newer ones have failed."""
 
 
 class Claim:
@@ -57,6 +60,8 @@ class HeldJobs(Dispatcher):
         self._audio_names: dict[str, str] = {}
         """Those of the held jobs."""
         self._claims: dict[tuple[str, int], Claim] = {}
+        self._failed: dict[str, tuple[str, ...]] = {}
+        """Job -> nodes here that have failed it."""
         self._guests = 0
         self.is_leaving = False
 
@@ -115,8 +120,8 @@ class HeldJobs(Dispatcher):
             self.feed_of(job_id).give_back(job_id, attempt, "closed", counted=False)
             return
         job = self._own(job_id) or self._guest(job_id, taken)
+        slot = self._better(job, slot)
         self._fill(job, taken)
-        slot = self._preferred(job, slot)
         job.slot = slot.name
         if job.audio is None:
             job.audio, job.audio_bytes = audio, len(audio)
@@ -124,17 +129,28 @@ class HeldJobs(Dispatcher):
         if self._own(job_id) is None:
             job.audio = None
 
-    def _preferred(self, job: SharedJob, slot: Slot) -> Slot:
-        """Return a slot of the node that had the last job of the session, if it has one, else `slot`."""
-        wanted = self.affinity.node_of(job.session_key) if job.affinity else ""
-        if wanted in ("", slot.node.node_id):
+    def _better(self, job: SharedJob, slot: Slot) -> Slot:
+        """Return a slot for `job` in place of `slot`, which was reserved before it was known.
+
+        It is at the node of its session if that has room, and not at one that has failed it if another has room.
+        """
+        prefer = self.affinity.node_of(job.session_key) if job.affinity else ""
+        here, avoid = slot.node.node_id, self._failed.get(job.job_id, ())
+        if here == prefer or (prefer not in self.node_registry.nodes and here not in avoid):
             return slot
-        other = self.slots.reserve(job.pair, wanted)
-        if other is None or other.node.node_id != wanted:
-            other, slot = slot, other or slot
-        if other is not slot:
-            self.free(slot)
-        return other
+        other = self.slots.reserve(job.pair, prefer, avoid)
+        if other is None:
+            return slot
+        is_better = other.node.node_id == prefer or (here in avoid and other.node.node_id not in avoid)
+        self.free(slot if is_better else other)
+        return other if is_better else slot
+
+    def _note_failed(self, job_id: str, node_id: str) -> None:
+        """Another node is tried first the next time; this is remembered of a bounded number of jobs."""
+        avoid = self._failed.pop(job_id, ())
+        self._failed[job_id] = (*avoid, node_id)[-AVOID_MAX:]
+        if len(self._failed) > FAILED_MAX:
+            del self._failed[next(iter(self._failed))]
 
     def give_up(self, job_id: str, attempt: int) -> None:
         """This attempt, and those before it, do not count any more."""
@@ -201,6 +217,7 @@ class HeldJobs(Dispatcher):
         """Give up the present attempt of `job` on `node`; the store lets it wait, or fail when it was the last."""
         assert isinstance(job, SharedJob)
         attempt = job.attempt
+        self._note_failed(job.job_id, node.node_id)
         if reason not in ANSWERS:
             node.link.send(CancelAttempt(job.job_id, attempt))
         claim = self._claims.get((job.job_id, attempt))
@@ -238,6 +255,7 @@ class HeldJobs(Dispatcher):
         job.node_id = node.node_id
 
     def _finish(self, job: SharedJob, audio_name: str, letter: str, outcome: Outcome) -> None:
+        self._failed.pop(job.job_id, None)
         self.feed_of(job.job_id).finish(audio_name, job.job_id, job.attempt, letter, str(outcome))
 
     def job_due(self, job: Job) -> None:

@@ -25,7 +25,7 @@ def classes_of(nodes: MemoryStore, stores: JobStores, around: Callable[[ScriptRu
         waiting=SharedWaiting,
         fair=FairSharedWaiting,
         intake=SharedIntake,
-        node_registry=SharedRegistry,
         queue=partial(LocalQueue, store=nodes),
+        node_registry=SharedRegistry,
         dispatcher=partial(SharedDispatcher, stores=stores, around=around),
     )

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from voxpool.scheduler.core.jobs.job import key_of
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.protocol.messages import Error
@@ -42,7 +43,7 @@ class SharedRegistry(NodeRegistry):
     def ask(self, node: Node, named: Named) -> None:
         """Ask for the name of `node`."""
         feed = self.home_of(node.node_id)
-        feed.names.join(node.node_id, node.process_id, named)
+        feed.names.join(node.node_id, key_of(node.owner, node.process_id), named)
         feed.nudge()
 
     def leave(self, node: Node, reason: str) -> None:

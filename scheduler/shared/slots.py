@@ -57,11 +57,11 @@ class Slots:
         self._count += 1
         return f"s{self._count}|0"
 
-    def reserve(self, pair: str, prefer: str = "") -> Slot | None:
-        """Reserve a slot, at the node `prefer` if it has one; None: there is none."""
+    def reserve(self, pair: str, prefer: str = "", avoid: tuple[str, ...] = ()) -> Slot | None:
+        """Reserve a slot: at `prefer` if that node has one, at one of `avoid` if no other has. None: there is none."""
         while pair in self._open:
             name, now_ms = self.new_name(), self._clock.now_ms()
-            want = Want(name, pair, now_ms + self._registry.reservation_ms, prefer, ())
+            want = Want(name, pair, now_ms + self._registry.reservation_ms, prefer, avoid)
             seed = 1 + int(self._random() * SEEDS)
             settings = self._settings
             call = select_node(now_ms, seed, settings.choices, settings.removals_max, [want])

@@ -111,9 +111,6 @@ def planted_bugs() -> dict[str, Planted]:
         "a result before its claim is lost": Planted(Parts(desk=_LosesEarlyResults)),
         "lost writes bring back the name of a node that has left": Planted(Parts(_RemembersNoNames), loses_writes=True),
         "a closed connection keeps its name": Planted(Parts(desk=_KeepsTheNameOfAClosedConnection)),
-        "an older connection takes its name back": Planted(
-            script_bug("nodes", "(again == '1' or its_process ~= process)", "its_process ~= process")
-        ),
         "an invitation is not passed on": Planted(script_bug("take", "if left[pair] then", "if false then")),
         "mail is written for those who are gone": Planted(
             script_bug("_batch", "if not lease_of(batch, scheduler) then return end", "")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.processes import Scheduler
 from tests.fundamentals.serving import Nodes
+from tests.servers import redis_server
 from voxpool import Client
 from voxpool.sim.world.world import World
 
@@ -21,16 +22,27 @@ WAITING_MAX = 20
 """Waiting jobs of a pair: few, so that a test can reach the limit."""
 FLAGS = ("--waiting-max", str(WAITING_MAX), "--waiting-timeout-s", "60", "--in-order-grace-s", "60")
 """Times that a test does not reach even on a busy machine."""
+IN_REDIS = ("--jobs", "redis", "--partitions", "2")
 _numbers = itertools.count(1)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that use the scheduler process run with jobs in its memory and with jobs in Redis."""
+    if "scheduler" in metafunc.fixturenames and not hasattr(metafunc.module, "scheduler"):
+        metafunc.parametrize("scheduler", ["memory", "redis"], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A `voxpool serve` on a free port."""
-    running = Scheduler(tmp_path_factory.mktemp("scheduler"), "memory", *FLAGS)
-    yield running
-    assert running.stop() == 0
-    assert running.events("scheduler_failed") == []
+def scheduler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    """A `voxpool serve` on a free port; its jobs are in its memory, or in Redis."""
+    with contextlib.ExitStack() as closing:
+        store, flags = "memory", FLAGS
+        if getattr(request, "param", "memory") == "redis":
+            store, flags = closing.enter_context(redis_server()).url, (*FLAGS, *IN_REDIS)
+        running = Scheduler(tmp_path_factory.mktemp("scheduler"), store, *flags)
+        yield running
+        assert running.stop() == 0
+        assert running.events("scheduler_failed") == []
 
 
 @pytest.fixture

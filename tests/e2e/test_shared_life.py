@@ -1,0 +1,135 @@
+"""What two schedulers on one Redis share: names of nodes, sessions, order, long outputs; and nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import redis
+
+from tests.e2e.conftest import running
+from tests.e2e.processes import TONE, Scheduler, until
+from tests.servers import redis_server
+from voxpool.scheduler.sdk import Client, NameTaken, Work, Worker
+
+LEASE_S = RETENTION_S = 2.0
+FLAGS = (
+    *("--jobs", "redis", "--partitions", "2", "--waiting-timeout-s", "60", "--retention-s", str(RETENTION_S)),
+    *("--scheduler-lease-s", str(LEASE_S), "--in-order-grace-s", "60"),
+)
+
+
+class Two(NamedTuple):
+    """Schedulers A and B, and what is stored for them."""
+
+    a: Scheduler
+    b: Scheduler
+    url: str
+
+    def families(self) -> set[str]:
+        """Return the families of jobs that the server has keys of."""
+        with redis.Redis.from_url(self.url, decode_responses=True) as client:
+            return {name.rpartition(":")[2] for name in client.scan_iter("vp:jobs:{*")}
+
+    def members(self, family: str) -> set[str]:
+        """Return the members of the sorted sets of a family."""
+        with redis.Redis.from_url(self.url, decode_responses=True) as client:
+            return {
+                member for name in client.scan_iter(f"vp:jobs:{{*:{family}") for member in client.zrange(name, 0, -1)
+            }
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
+    with redis_server() as server:
+        folder = tmp_path_factory.mktemp("two")
+        a, b = (Scheduler(folder, server.url, *FLAGS, name=name, patience_s=60) for name in ("a", "b"))
+        yield Two(a, b, server.url)
+        for one in (a, b):
+            assert one.stop() == 0 and one.events("scheduler_failed") == []
+
+
+def worker_of(scheduler: Scheduler, node_id: str, pair: str, work: Callable[[Work], object], slots: int = 1) -> Worker:
+    return Worker(scheduler.url, node_id=node_id, pairs=[pair], slots=slots, work=work)
+
+
+async def test_the_name_of_a_node_is_at_one_scheduler(two: Two) -> None:
+    """Another process under it is refused, at whichever scheduler, and the first one goes on."""
+    first = worker_of(two.a, "same", "name:en", lambda work: "first")
+    async with running(first), Client(two.b.url, give_up_s=5) as client:
+        assert (await client.submit(TONE, "name:en")).output == "first"
+        with pytest.raises(NameTaken):
+            await worker_of(two.b, "same", "name:en", lambda work: "second").run()
+        assert (await client.submit(TONE, "name:en")).output == "first"
+    async with running(worker_of(two.b, "same", "name:en", lambda work: "third")), Client(two.a.url) as client:
+        assert (await client.submit(TONE, "name:en")).output == "third"
+
+
+async def test_the_jobs_of_a_session_go_to_the_scheduler_of_its_node(two: Two) -> None:
+    """There are nodes at both; the one that had the first job has all."""
+    ran: list[str] = []
+    nodes = [worker_of(two.b, f"{name}-b", "session:en", lambda work, name=name: ran.append(name)) for name in "12"]
+    async with running(nodes[0]), running(nodes[1]), Client(two.a.url, give_up_s=5) as client:
+        await client.submit(TONE, "session:en", session_affinity=True)
+        async with running(worker_of(two.a, "0-a", "session:en", lambda work: ran.append("0"))):
+            await until(lambda: two.a.get("/v1/nodes")["nodes"])
+            for _ in range(10):
+                await client.submit(TONE, "session:en", session_affinity=True)
+    assert set(ran) == {ran[0]} and len(ran) == 11
+
+
+async def test_results_come_in_the_order_of_the_submits(two: Two) -> None:
+    """The first job of many ends last, and the others run at two schedulers."""
+    gate, ended = asyncio.Event(), list[int]()
+
+    async def slow(work: Work) -> int:
+        if len(work.audio) == len(TONE):
+            await gate.wait()
+        return len(work.audio) - len(TONE)
+
+    nodes = [worker_of(scheduler, f"order-{scheduler.pid}", "order:en", slow, slots=4) for scheduler in (two.a, two.b)]
+    async with running(nodes[0]), running(nodes[1]), Client(two.a.url, in_order=True) as client:
+        jobs = [asyncio.ensure_future(client.submit(audio_of(number), "order:en")) for number in range(20)]
+        for job in jobs:
+            job.add_done_callback(lambda done: ended.append(done.result().output))
+        await until(lambda: sum(node.done for node in nodes) == 19)
+        assert ended == []
+        gate.set()
+        await asyncio.gather(*jobs)
+    assert ended == list(range(20))
+
+
+async def test_long_outputs_reach_the_client_of_another_scheduler(two: Two) -> None:
+    outputs = ["x" * size for size in (900, 1_100, 200_000)]
+    worker = worker_of(two.b, "long", "long:en", lambda work: outputs[len(work.audio) - len(TONE)])
+    async with running(worker), Client(two.a.url, give_up_s=5) as client:
+        for number, output in enumerate(outputs):
+            assert (await client.submit(audio_of(number), "long:en")).output == output
+
+
+async def test_nothing_is_left_when_all_has_ended(two: Two, tmp_path: Path) -> None:
+    """After retention and sweep only the members, their wishes and counts stay; nothing of a scheduler that died."""
+    died = Scheduler(tmp_path, two.url, *FLAGS, name="c", patience_s=60)
+    worker = worker_of(died, "last", "last:en", lambda work: "done", slots=4)
+    async with running(worker), Client(two.a.url, give_up_s=5) as client:
+        await asyncio.gather(*(client.submit(TONE, "last:en") for _ in range(50)))
+        died.signal(signal.SIGKILL)
+        worker.stop()
+    assert len(two.members("schedulers")) == 3
+    await until(
+        lambda: (
+            not two.families() - {"partitions", "schedulers", "counts", "hungry"}
+            and len(two.members("schedulers")) == 2
+        )
+    )
+    living = two.members("schedulers")
+    assert {wish for wish in two.members("hungry") if living.isdisjoint(wish.split("|"))} == set()
+
+
+def audio_of(number: int) -> bytes:
+    """Return audio that differs for each number."""
+    return TONE + bytes(number)
