@@ -1,4 +1,4 @@
-"""What two schedulers on one Redis share: names of nodes, sessions, order, long outputs; and nothing is left."""
+"""What two schedulers on one Redis share: sessions, the order of results, long outputs; and nothing is left."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import redis
 from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler, until
 from tests.servers import redis_server
-from voxpool.scheduler.sdk import Client, NameTaken, Work, Worker
+from voxpool.scheduler.sdk import Client, Work, Worker
 
 LEASE_S = RETENTION_S = 2.0
 FLAGS = (
@@ -58,25 +59,13 @@ def worker_of(scheduler: Scheduler, node_id: str, pair: str, work: Callable[[Wor
     return Worker(scheduler.url, node_id=node_id, pairs=[pair], slots=slots, work=work)
 
 
-async def test_the_name_of_a_node_is_at_one_scheduler(two: Two) -> None:
-    """Another process under it is refused, at whichever scheduler, and the first one goes on."""
-    first = worker_of(two.a, "same", "name:en", lambda work: "first")
-    async with running(first), Client(two.b.url, give_up_s=5) as client:
-        assert (await client.submit(TONE, "name:en")).output == "first"
-        with pytest.raises(NameTaken):
-            await worker_of(two.b, "same", "name:en", lambda work: "second").run()
-        assert (await client.submit(TONE, "name:en")).output == "first"
-    async with running(worker_of(two.b, "same", "name:en", lambda work: "third")), Client(two.a.url) as client:
-        assert (await client.submit(TONE, "name:en")).output == "third"
-
-
 async def test_the_jobs_of_a_session_go_to_the_scheduler_of_its_node(two: Two) -> None:
     """There are nodes at both; the one that had the first job has all."""
     ran: list[str] = []
-    nodes = [worker_of(two.b, f"{name}-b", "session:en", lambda work, name=name: ran.append(name)) for name in "12"]
+    nodes = [worker_of(two.b, f"{name}-b", "session:en", partial(_note, ran, name)) for name in "12"]
     async with running(nodes[0]), running(nodes[1]), Client(two.a.url, give_up_s=5) as client:
         await client.submit(TONE, "session:en", session_affinity=True)
-        async with running(worker_of(two.a, "0-a", "session:en", lambda work: ran.append("0"))):
+        async with running(worker_of(two.a, "0-a", "session:en", partial(_note, ran, "0"))):
             await until(lambda: two.a.get("/v1/nodes")["nodes"])
             for _ in range(10):
                 await client.submit(TONE, "session:en", session_affinity=True)
@@ -127,6 +116,10 @@ async def test_nothing_is_left_when_all_has_ended(two: Two, tmp_path: Path) -> N
         await asyncio.sleep(0.1)
     living = two.members("schedulers")
     assert {wish for wish in two.members("hungry") if living.isdisjoint(wish.split("|"))} == set()
+
+
+def _note(ran: list[str], name: str, work: Work) -> None:
+    ran.append(name)
 
 
 def audio_of(number: int) -> bytes:

@@ -36,10 +36,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def scheduler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """A `voxpool serve` on a free port; its jobs are in its memory, or in Redis."""
     with contextlib.ExitStack() as closing:
-        store, flags = "memory", FLAGS
+        store, flags = "memory", list(FLAGS)
         if getattr(request, "param", "memory") == "redis":
-            store, flags = closing.enter_context(redis_server()).url, (*FLAGS, *IN_REDIS)
-        running = Scheduler(tmp_path_factory.mktemp("scheduler"), store, *flags)
+            store, flags = closing.enter_context(redis_server()).url, [*FLAGS, *IN_REDIS]
+        running = Scheduler(tmp_path_factory.mktemp("scheduler"), store, *flags, patience_s=60)
         yield running
         assert running.stop() == 0
         assert running.events("scheduler_failed") == []
