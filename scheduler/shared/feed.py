@@ -24,6 +24,8 @@ from voxpool.scheduler.shared.letters import READ_MAX
 BATCH_MAX = 90
 """Jobs of one call: below ARGUMENTS_MAX with the arguments of a submit. The rest goes with the next flush."""
 
+LATELY_MS = 60_000
+"""Outages that ended longer ago delay nothing any more."""
 
 T = TypeVar("T")
 
@@ -120,8 +122,8 @@ class Feed(FeedAnswers):
         )
 
     def away_ms(self, now_ms: int) -> int:
-        """Return for how long the store was away lately: jobs that wait get this time in addition."""
-        away_ms = self.outages.between(now_ms - self.waiting_ms, now_ms)
+        """Return for how long the store was away lately: what is due gets this time in addition."""
+        away_ms = self.outages.between(now_ms - min(self.waiting_ms, LATELY_MS), now_ms)
         return min(away_ms, ms(self._settings.store_patience_s))
 
     def store_restarted(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -176,13 +177,15 @@ class FeedAnswers(ScriptQueue):
 
     def _took(self, wants: Sequence[tuple[str, int, bool]], slots: Sequence[list[object]], answer: list[str]) -> None:
         reserved = {want[0]: found for want, found in zip(wants, slots, strict=True)}
-        for taken in taken_of(answer):
+        jobs = taken_of(answer)
+        got = Counter(taken.pair for taken in jobs)
+        for pair, found in reserved.items():
+            while len(found) > got[pair]:  # first: a job may want another slot than the one that was reserved
+                self._desk.free(found.pop())
+        for taken in jobs:
             self._begin(taken, reserved[taken.pair].pop())
         for pair, want, _ in wants:
-            left = reserved[pair]
-            for slot in left:
-                self._desk.free(slot)
-            self.hunger.answered(pair, want, want - len(left), self._desk.has_room(pair))
+            self.hunger.answered(pair, want, got[pair], self._desk.has_room(pair))
 
     def _begin(self, taken: Taken, slot: object) -> None:
         self._seen = max(self._seen, taken.attempt)

@@ -115,7 +115,7 @@ def _heal(world: World) -> list[str]:
             return [f"never ended: {open_jobs}", *_idle(world)]
         world.step(quiet=True)
     end_ms = max(end_ms, world.now_ms + HEAL_MS)
-    late_ms = end_ms + HEAL_MS
+    late_ms = end_ms + 4 * HEAL_MS
     while world.now_ms <= end_ms or (world.now_ms <= late_ms and any(one.members("records") for one in world.stores)):
         world.step(quiet=True)  # a job that lost writes have brought back may end late
     return []

@@ -108,6 +108,7 @@ async def test_nothing_is_left_when_all_has_ended(two: Two, tmp_path: Path) -> N
     async with running(worker), Client(two.a.url, give_up_s=5) as client:
         await asyncio.gather(*(client.submit(TONE, "last:en") for _ in range(50)))
         died.signal(signal.SIGKILL)
+        died.end()
         worker.stop()
     await until(lambda: len(two.members("schedulers")) == 2, 60)
     end_s = time.monotonic() + 60
