@@ -56,7 +56,7 @@ def small_leak() -> Report:
 
 
 def small_policy() -> Report:
-    size = replace(policy_test.SMALL, jobs=500, affinity_s=30.0, failing_s=20.0)
+    size = replace(policy_test.SMALL, jobs=500, affinity_s=15.0, failing_s=10.0)
     common = (1, "memory")
     results = Results(
         [from_empty(size, policy, 0.9, [1], "memory", silent) for policy in size.policies],
@@ -83,7 +83,7 @@ def small_share() -> Report:
 
 
 def small_calibration() -> Report:
-    costs, lived = calibrated.measured_runs()
+    costs, lived = calibrated.measured_runs(replace(calibrated.SIZE, rounds=1, run_s=10.0))
     trios = [Trio(each, predict(costs.applied_to(each.run.scenario)), predict(each.run.scenario)) for each in lived]
     return calibration_report(compare(trios), costs, 1, {"quick": True})
 
