@@ -11,9 +11,11 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
+from redis.crc import key_slot
+
 from voxpool.loadtest.chaos._judge import STORE
 from voxpool.loadtest.chaos._site import Scheduler, Site, Worker
-from voxpool.loadtest.chaos._sizes import SCHEDULER_LEASE_S, Sizes
+from voxpool.loadtest.chaos._sizes import PARTITIONS, SCHEDULER_LEASE_S, Sizes
 from voxpool.loadtest.processes._line import Line
 from voxpool.loadtest.processes._own_process import OwnProcess
 from voxpool.loadtest.processes._own_redis import OwnRedis
@@ -251,6 +253,16 @@ async def _swap(site: Site, chance: random.Random) -> bool:
     return True
 
 
+async def _move_slot(site: Site, chance: random.Random) -> bool:
+    """The slot of one partition goes to another primary, with its keys."""
+    cluster = site.store.cluster
+    if cluster is None or STORE in site.busy:
+        return False
+    slot = key_slot(str(chance.randrange(PARTITIONS)).encode())
+    with site.fault("move_slot", STORE):
+        return await asyncio.to_thread(cluster.move_slot, slot, chance.choice)
+
+
 def _primary(site: Site, chance: random.Random) -> OwnRedis | None:
     if STORE in site.busy:
         return None
@@ -313,5 +325,6 @@ KINDS = {
         loses_writes=True,
     ),
     "swap": Kind(_swap, "CLUSTER FAILOVER: a replica takes over without a kill", ("cluster",)),
+    "move_slot": Kind(_move_slot, "a partition goes to another primary in traffic: ASK, TRYAGAIN, MOVED", ("cluster",)),
 }
 """Name -> kind."""

@@ -15,6 +15,8 @@ SLOTS = 16384
 NODE_TIMEOUT_MS = 1500
 START_S = 30.0
 LOOK_S = 0.1
+KEYS_AT_ONCE = 50
+MOVE_MS = 5000
 PORT_MAX = 45_000
 """The bus of a node is its port + 10000."""
 
@@ -73,6 +75,24 @@ class OwnCluster:
             return False
         return all(self.replica_of(node) for node, role in zip(self.nodes, roles, strict=True) if role == "master")
 
+    def move_slot(self, slot: int, pick: Callable[[Sequence[OwnRedis]], OwnRedis]) -> bool:
+        """Move a slot with its keys to another primary, which `pick` chooses. Returns whether there was one."""
+        ids = {node: self._id(node) for node in self.primaries()}
+        owner = next((node for node, id_ in ids.items() if self._has(node, id_, slot)), None)
+        others = [node for node in ids if node is not owner]
+        if owner is None or not others:
+            return False
+        target = pick(others)
+        with self.client(owner) as here, self.client(target) as there:
+            there.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[owner])
+            here.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+            while keys := here.execute_command("CLUSTER", "GETKEYSINSLOT", slot, KEYS_AT_ONCE):
+                here.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, MOVE_MS, "KEYS", *keys)
+        for node in [target, owner, *(other for other in others if other is not target)]:
+            with self.client(node) as client:
+                client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+        return True
+
     def stop(self) -> None:
         """Stop all nodes, and remove their folders."""
         for node in self.nodes:
@@ -80,10 +100,7 @@ class OwnCluster:
 
     def _join(self, primaries: int) -> None:
         first, *others = self.nodes
-        ids = []
-        for node in self.nodes:
-            with self.client(node) as client:
-                ids.append(str(client.execute_command("CLUSTER", "MYID")))
+        ids = [self._id(node) for node in self.nodes]
         with self.client(first) as client:
             for other in others:
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, other.port + 10_000)
@@ -96,6 +113,16 @@ class OwnCluster:
             with self.client(node) as client:
                 client.execute_command("CLUSTER", "REPLICATE", primary)
         _wait(lambda: self.is_whole() and all(self._is_ok(node) for node in self.nodes), "its replicas do not connect")
+
+    def _id(self, node: OwnRedis) -> str:
+        with self.client(node) as client:
+            return str(client.execute_command("CLUSTER", "MYID"))
+
+    def _has(self, node: OwnRedis, id_: str, slot: int) -> bool:
+        """Return whether `node` says that it serves `slot`."""
+        with self.client(node) as client:
+            rows = client.execute_command("CLUSTER", "SLOTS")
+        return any(first <= slot <= last and primary[2] == id_ for first, last, primary, *_ in rows)
 
     def _knows(self, node: OwnRedis) -> int:
         with self.client(node) as client:
