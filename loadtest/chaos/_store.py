@@ -108,5 +108,8 @@ def _unowned(client: redis.Redis, key: str) -> dict[str, int]:
     if OWNED.fullmatch(key) or int(client.ttl(key)) > 0:
         return {}
     kind: Any = client.type(key)
-    sizes: dict[str, Any] = {"zset": client.zcard, "hash": client.hlen, "list": client.llen, "set": client.scard}
+    if kind == "zset":
+        first: Any = client.zrange(key, 0, 0)
+        return {f"{plain}, such as {first[0] if first else ''}": int(client.zcard(key))}
+    sizes: dict[str, Any] = {"hash": client.hlen, "list": client.llen, "set": client.scard}
     return {plain: int(sizes[kind](key)) if kind in sizes else 1}
