@@ -46,13 +46,13 @@ class Clients:
 
     async def run(self, urls: list[str], in_flight: int) -> None:
         """Keep `in_flight` jobs in flight with each client."""
-        await asyncio.gather(*(self._client(url, in_flight) for url in urls))
+        await asyncio.gather(*(self._client(f"client-{number + 1}", url, in_flight) for number, url in enumerate(urls)))
 
-    async def _client(self, url: str, in_flight: int) -> None:
+    async def _client(self, name: str, url: str, in_flight: int) -> None:
         client = Client(url, ping_s=PING_S, give_up_s=PATIENCE_S, retry_s=PATIENCE_S)
         self._observe(client._session)
         async with client:
-            await asyncio.gather(*(self._lane(client) for _ in range(in_flight)))
+            await asyncio.gather(*(self._lane(name, client) for _ in range(in_flight)))
 
     def _observe(self, session: Session) -> None:
         """Note each result that comes again as a new one, also where the SDK hides that from its callers."""
@@ -67,18 +67,17 @@ class Clients:
 
         session._result = observed  # type: ignore[method-assign]
 
-    async def _lane(self, client: Client) -> None:
+    async def _lane(self, name: str, client: Client) -> None:
         chance = self._random
         while not self._enough.is_set():
-            await self._ask(
-                client, next(self._numbers), chance.choice(self._pairs), chance.expovariate(1 / self._work_s)
-            )
+            pair, work_s = chance.choice(self._pairs), chance.expovariate(1 / self._work_s)
+            await self._ask(name, client, next(self._numbers), pair, work_s)
             if self._pause_s:
                 await asyncio.sleep(chance.expovariate(1 / self._pause_s))
 
-    async def _ask(self, client: Client, number: int, pair: str, work_s: float) -> None:
+    async def _ask(self, name: str, client: Client, number: int, pair: str, work_s: float) -> None:
         audio = _audio.make(work_s, number, self._random.randrange(self._audio_bytes // 2, self._audio_bytes))
-        self._ledger.write(Asked(number, now_s()))
+        self._ledger.write(Asked(number, now_s(), name))
         try:
             started = await client.start(audio, pair, request_id=f"chaos-{number}")
             self._ledger.write(Accepted(number, now_s(), started.job_id))

@@ -23,6 +23,8 @@ class Entry(msgspec.Struct, tag=True, frozen=True):
 class Asked(Entry, frozen=True):
     """A client has a new request; it submits it until it has an answer."""
 
+    client: str
+
 
 class Accepted(Entry, frozen=True):
     """The client was told that its job is accepted."""

@@ -33,22 +33,22 @@ class Done:
 
 @dataclass(frozen=True)
 class Connected:
-    """A node was connected to a scheduler."""
+    """A node or a client was connected to a scheduler."""
 
-    node: str
+    peer: str
     scheduler: str
     at_s: float
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """An attempt that began after another one of the same job."""
+    """An attempt that began after another one of the same request."""
 
     number: int
     first: Started
     second: Started
     cause: str
-    """The fault that hit the first attempt's node or scheduler; "" = none."""
+    """The last fault that hit the first attempt's node, the client, or the scheduler of either; "" = none."""
     waited_s: float
     """From that fault, or from the first start."""
 
@@ -92,7 +92,7 @@ class Found:
 def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequence[Connected]) -> Found:
     """Return the figures of a whole run, after its last answer."""
     found = Found()
-    asked: dict[int, float] = {}
+    asked: dict[int, Asked] = {}
     accepted: set[int] = set()
     over: Counter[int] = Counter()
     completed: set[int] = set()
@@ -101,7 +101,7 @@ def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequen
     for entry in entries:
         match entry:
             case Asked():
-                asked[entry.number] = entry.at_s
+                asked[entry.number] = entry
             case Accepted():
                 accepted.add(entry.number)
             case Started():
@@ -122,7 +122,7 @@ def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequen
                 if not entry.is_right:
                     found.wrong.append(entry.number)
                 if entry.number in asked:
-                    found.latencies_s.append((entry.at_s, entry.at_s - asked[entry.number]))
+                    found.latencies_s.append((entry.at_s, entry.at_s - asked[entry.number].at_s))
     found.asked, found.accepted, found.completed = len(asked), len(accepted), len(completed)
     found.attempts = sum(map(len, starts.values()))
     found.lost = [number for number in asked if number in accepted and not over[number]]
@@ -136,27 +136,32 @@ def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequen
         if max(names.values()) > 1:
             found.same_attempt.append(number)
         for first, second in pairwise(attempts):
-            found.reruns.append(_rerun(number, first, second, faults, places))
+            found.reruns.append(_rerun(asked.get(number), first, second, faults, places))
     return found
 
 
 class _Places:
-    """To which scheduler a node was connected at a time."""
+    """To which scheduler a node or a client was connected at a time."""
 
     def __init__(self, connected: Sequence[Connected]) -> None:
         self._of: defaultdict[str, list[Connected]] = defaultdict(list)
         for one in connected:
-            self._of[one.node].append(one)
+            self._of[one.peer].append(one)
 
-    def at(self, node: str, at_s: float) -> str:
+    def at(self, peer: str, at_s: float) -> str:
         """Return the scheduler, or ""."""
-        before = [one.scheduler for one in self._of[node] if one.at_s <= at_s]
+        before = [one.scheduler for one in self._of[peer] if one.at_s <= at_s]
         return before[-1] if before else ""
 
 
-def _rerun(number: int, first: Started, second: Started, faults: Sequence[Done], places: _Places) -> Rerun:
-    """Find the last fault before the second start that hit the node or the scheduler of the first one."""
+def _rerun(asked: Asked | None, first: Started, second: Started, faults: Sequence[Done], places: _Places) -> Rerun:
+    """Find the last fault before the second start that hit the first one or its client.
+
+    The client's counts because an answer that could not reach it is forgotten after the retention.
+    """
     holders = {first.node, places.at(first.node, first.at_s), STORE}
+    if asked is not None:
+        holders |= {asked.client, places.at(asked.client, first.at_s)}
     hits = [
         fault
         for fault in faults
@@ -165,6 +170,6 @@ def _rerun(number: int, first: Started, second: Started, faults: Sequence[Done],
         and holders & {*fault.target.split()}
     ]
     if not hits:
-        return Rerun(number, first, second, "", second.at_s - first.at_s)
+        return Rerun(first.number, first, second, "", second.at_s - first.at_s)
     hit = max(hits, key=lambda fault: fault.began_s)
-    return Rerun(number, first, second, hit.kind, second.at_s - max(hit.began_s, first.at_s))
+    return Rerun(first.number, first, second, hit.kind, second.at_s - max(hit.began_s, first.at_s))

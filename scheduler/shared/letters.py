@@ -22,6 +22,8 @@ class Letters:
         """All up to this number have been handled."""
         self._acknowledged = NONE
         self._has_gap = True
+        self._early = NONE
+        """The last hint that was handled while there was a gap: the stored message is acknowledged when it is read."""
         self.must_read = True
         """Whether the stored messages have to be read."""
 
@@ -36,7 +38,9 @@ class Letters:
 
     def hint(self, number: str) -> None:
         """A hint was handled."""
-        if not self._has_gap:
+        if self._has_gap:
+            self._early = max(self._early, number)
+        else:
             self.handled = max(self.handled, number)
 
     def upto(self) -> str | None:
@@ -52,7 +56,8 @@ class Letters:
         found = [mail_of(text) for text in answer[1:]]
         if found:
             self.handled = max(self.handled, found[-1].number)
-        if answer[0] == Said.MORE:
+        early, self._early = self._early, NONE
+        if answer[0] == Said.MORE or early > self.handled:
             self.must_read = True
         elif not self.must_read:  # no break since the call was composed
             self._has_gap = False

@@ -27,11 +27,16 @@ from voxpool.loadtest.chaos._run import Outcome
 from voxpool.loadtest.chaos._sizes import Sizes
 
 
+def asked(number: int, at_s: float = 0.0) -> Asked:
+    """Return the entry of a request."""
+    return Asked(number, at_s, "client-1")
+
+
 def job(number: int, at_s: float = 0.0) -> list[AnyEntry]:
     """Return the entries of a job that completes."""
     name = f"j-{number}"
     return [
-        Asked(number, at_s),
+        asked(number, at_s),
         Accepted(number, at_s + 0.1, name),
         Started(number, at_s + 0.2, name, 1, "node-1"),
         Finished(number, at_s + 0.3, name, 1, "node-1"),
@@ -53,7 +58,7 @@ def test_a_job_that_completes_is_nothing_to_report() -> None:
 
 def test_an_accepted_job_without_an_end_is_lost() -> None:
     """One that was not accepted is unanswered; a refused one is neither, but did not complete."""
-    found = judged(*job(1)[:-1], Asked(2, 1.0), Asked(3, 1.0), Refused(3, 2.0, "SubmitRejected: full"))
+    found = judged(*job(1)[:-1], asked(2), asked(3), Refused(3, 2.0, "SubmitRejected: full"))
     assert (found.lost, found.unanswered) == ([1], [2])
     assert found.not_completed == {"refused: SubmitRejected: full": 1}
 
@@ -69,10 +74,10 @@ def test_a_second_result_is_found_however_it_comes() -> None:
 def test_a_wrong_output_and_a_failure_are_found() -> None:
     """A job that no node has run, too."""
     wrong = Ended(1, 1.0, "j-1", "completed", False)
-    assert judged(Asked(1, 0.0), wrong).wrong == [1]
-    assert judged(Asked(1, 0.0), wrong).never_run == [1]
+    assert judged(asked(1), wrong).wrong == [1]
+    assert judged(asked(1), wrong).never_run == [1]
     failed = Ended(1, 1.0, "j-1", "failed", False, "attempts_max")
-    assert judged(Asked(1, 0.0), failed).not_completed == {"failed: attempts_max": 1}
+    assert judged(asked(1), failed).not_completed == {"failed: attempts_max": 1}
 
 
 def test_a_second_run_has_the_cause_that_hit_its_node_or_its_scheduler() -> None:
@@ -151,11 +156,15 @@ def test_a_good_run_holds() -> None:
     "bad",
     [
         outcome(*job(1)[:-1]),
-        outcome(Asked(1, 0.0)),
+        outcome(asked(1)),
         outcome(*job(1), Again(1, 1.0, "chaos-1", "completed")),
-        outcome(Asked(1, 0.0), Started(1, 0.1, "j-1", 1, "n"), Ended(1, 1.0, "j-1", "completed", False)),
-        outcome(Asked(1, 0.0), Started(1, 0.1, "j-1", 1, "n"), Ended(1, 1.0, "j-1", "failed", False, "engine_error")),
-        outcome(Asked(1, 0.0), Ended(1, 1.0, "j-1", "completed", True)),
+        outcome(asked(1), Started(1, 0.1, "j-1", 1, "n"), Ended(1, 1.0, "j-1", "completed", False)),
+        outcome(
+            asked(1),
+            Started(1, 0.1, "j-1", 1, "n"),
+            Ended(1, 1.0, "j-1", "failed", False, "engine_error"),
+        ),
+        outcome(asked(1), Ended(1, 1.0, "j-1", "completed", True)),
         outcome(*job(1), Started(1, 0.5, "j-1", 1, "node-2")),
         outcome(left=Counter({"vp:jobs:{p}:records": 2})),
         outcome(ends={"scheduler-1": [1]}),

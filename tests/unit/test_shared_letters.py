@@ -1,0 +1,40 @@
+"""Which messages of a partition are acknowledged, and when the stored ones are read."""
+
+from __future__ import annotations
+
+from voxpool.scheduler.shared.calls import Said
+from voxpool.scheduler.shared.letters import NONE, Letters
+
+
+def number(of: int) -> str:
+    return f"{of:016d}"
+
+
+def letter(of: int) -> str:
+    return f"{number(of)}|look|"
+
+
+def test_a_hint_that_overtakes_the_stored_messages_is_acknowledged_without_another_one() -> None:
+    """It came after what was read, over another connection: else it stays stored until the next message."""
+    letters = Letters()
+    upto = letters.upto()
+    assert upto == NONE
+    letters.hint(number(2))  # was stored just after the reading, and handled before its answer came
+    letters.read(upto, [Said.ALL, letter(1)])
+    assert letters.must_read, "it is read once more"
+    upto = letters.upto()
+    assert upto == number(1)
+    letters.read(upto, [Said.ALL, letter(2)])
+    assert not letters.must_read and letters.upto() == number(2)
+
+
+def test_a_hint_of_a_store_that_is_gone_is_looked_for_once() -> None:
+    """Its number may be above all that the present store has."""
+    letters = Letters()
+    letters.begin_anew()
+    letters.hint(number(900))
+    for _ in range(2):
+        upto = letters.upto()
+        assert upto is not None
+        letters.read(upto, [Said.ALL])
+    assert not letters.must_read and letters.upto() is None
