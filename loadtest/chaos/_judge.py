@@ -5,6 +5,7 @@ Pure: entries and faults in, figures out.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class Rerun:
     """The last fault that hit the first attempt's node, the client, or the scheduler of either; "" = none."""
     waited_s: float
     """From that fault, or from the first start."""
+    was_running: bool
+    """Whether the first attempt was not done yet when the fault began."""
 
 
 @dataclass
@@ -85,8 +88,8 @@ class Found:
         return len({rerun.number for rerun in self.reruns})
 
     def waits_after(self, *causes: str) -> list[float]:
-        """Return the times from a fault of these kinds to the next attempt, in order."""
-        return sorted(rerun.waited_s for rerun in self.reruns if rerun.cause in causes)
+        """Return the times from a fault of these kinds to the next attempt of what ran then, in order."""
+        return sorted(rerun.waited_s for rerun in self.reruns if rerun.cause in causes and rerun.was_running)
 
 
 def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequence[Connected]) -> Found:
@@ -97,7 +100,7 @@ def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequen
     over: Counter[int] = Counter()
     completed: set[int] = set()
     starts: defaultdict[int, list[Started]] = defaultdict(list)
-    finished: set[tuple[str, int, str]] = set()
+    finished_s: dict[tuple[str, int, str], float] = {}
     for entry in entries:
         match entry:
             case Asked():
@@ -107,7 +110,7 @@ def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequen
             case Started():
                 starts[entry.number].append(entry)
             case Finished():
-                finished.add((entry.job_id, entry.attempt, entry.node))
+                finished_s[entry.job_id, entry.attempt, entry.node] = entry.at_s
             case Refused():
                 over[entry.number] += 1
                 found.not_completed[f"refused: {entry.reason}"] += 1
@@ -136,7 +139,8 @@ def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequen
         if max(names.values()) > 1:
             found.same_attempt.append(number)
         for first, second in pairwise(attempts):
-            found.reruns.append(_rerun(asked.get(number), first, second, faults, places))
+            done_s = finished_s.get((first.job_id, first.attempt, first.node), math.inf)
+            found.reruns.append(_rerun(asked.get(number), first, done_s, second, faults, places))
     return found
 
 
@@ -154,7 +158,9 @@ class _Places:
         return before[-1] if before else ""
 
 
-def _rerun(asked: Asked | None, first: Started, second: Started, faults: Sequence[Done], places: _Places) -> Rerun:
+def _rerun(
+    asked: Asked | None, first: Started, done_s: float, second: Started, faults: Sequence[Done], places: _Places
+) -> Rerun:
     """Find the last fault before the second start that hit the first one or its client.
 
     The client's counts because an answer that could not reach it is forgotten after the retention.
@@ -170,6 +176,8 @@ def _rerun(asked: Asked | None, first: Started, second: Started, faults: Sequenc
         and holders & {*fault.target.split()}
     ]
     if not hits:
-        return Rerun(first.number, first, second, "", second.at_s - first.at_s)
+        return Rerun(first.number, first, second, "", second.at_s - first.at_s, done_s > second.at_s)
     hit = max(hits, key=lambda fault: fault.began_s)
-    return Rerun(first.number, first, second, hit.kind, second.at_s - max(hit.began_s, first.at_s))
+    return Rerun(
+        first.number, first, second, hit.kind, second.at_s - max(hit.began_s, first.at_s), done_s >= hit.began_s
+    )

@@ -18,12 +18,12 @@ from voxpool.loadtest.chaos._entries import Ended, now_s, read_entries
 from voxpool.loadtest.chaos._faults import KINDS, Planned, planned
 from voxpool.loadtest.chaos._judge import Done, Found, judge
 from voxpool.loadtest.chaos._site import Site
-from voxpool.loadtest.chaos._sizes import NODE_LEASE_S, RETENTION_S, SCHEDULER_LEASE_S, Sizes
+from voxpool.loadtest.chaos._sizes import GRACE_S, NODE_LEASE_S, RETENTION_S, SCHEDULER_LEASE_S, Sizes
 from voxpool.loadtest.running._preflight import CannotLoad
 
 WARM_S = 30.0
-FORGOTTEN_S = RETENTION_S + NODE_LEASE_S + 2 * SCHEDULER_LEASE_S + 10.0
-"""The time in which a store has forgotten all jobs and nodes."""
+FORGOTTEN_S = GRACE_S + RETENTION_S + NODE_LEASE_S + 2 * SCHEDULER_LEASE_S + 10.0
+"""The time in which a store has forgotten all sessions, jobs and nodes."""
 LOOK_S = 0.2
 STOP_S = 15.0
 

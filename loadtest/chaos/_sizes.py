@@ -9,6 +9,8 @@ NODE_LEASE_S = 4.0
 SCHEDULER_LEASE_S = 3.0
 RETENTION_S = 3.0
 """Short, so that faults last longer than leases, and finished jobs are removed during a run."""
+GRACE_S = 15.0
+"""How long a scheduler keeps the session of a client that has moved to another one, and what it has asked for."""
 PARTITIONS = 6
 
 
@@ -65,7 +67,7 @@ class Sizes:
             *("--drain-s", "2", "--log-sample", "0", "--no-node-grace-s", "86400", "--waiting-timeout-s", "300"),
             *("--heartbeat-s", f"{HEARTBEAT_S:g}", "--lease-s", f"{NODE_LEASE_S:g}", "--attempts-max", "20"),
             *("--retention-s", f"{RETENTION_S:g}", "--cleanup-interval-s", "1", "--backoff-s", "0.1"),
-            *("--dispatch-timeout-s", "10", "--send-stall-s", "3", "--session-grace-s", "60"),
+            *("--dispatch-timeout-s", "10", "--send-stall-s", "3", "--session-grace-s", f"{GRACE_S:g}"),
         ]
         if self.jobs == "redis":
             flags += ["--jobs", "redis", "--partitions", str(PARTITIONS), "--acks", str(self.acks)]
