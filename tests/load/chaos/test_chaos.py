@@ -14,7 +14,7 @@ from voxpool.loadtest.chaos._run import run
 from voxpool.loadtest.chaos._sizes import Sizes
 from voxpool.loadtest.commands._cli import cli
 
-SMALL = Sizes(schedulers=2, nodes=4, clients=2, duration_s=6, every_s=1.5, drain_s=4)
+SMALL = Sizes(schedulers=1, nodes=2, clients=2, duration_s=6, every_s=1.5, drain_s=4)
 PLANTED = "tests.load.chaos.planted"
 
 
@@ -22,7 +22,7 @@ PLANTED = "tests.load.chaos.planted"
 def test_a_short_run_loses_nothing(tmp_path: Path) -> None:
     """Three schedulers on one Redis: one dies, a node dies, connections break, and Redis comes back empty."""
     kinds = ("kill_scheduler", "kill_node", "cut_peers", "cut_store", "empty_store", "freeze_scheduler")
-    arguments = ["--duration", "14", "--every", "2", "--nodes", "5", "--clients", "3", "--out", str(tmp_path)]
+    arguments = ["--duration", "12", "--every", "1.5", "--nodes", "4", "--clients", "3", "--out", str(tmp_path)]
     arguments += [word for kind in kinds for word in ("--fault", kind)]
     said = CliRunner().invoke(cli, ["chaos", *arguments], standalone_mode=False)
     report = json.loads((tmp_path / "report.json").read_text())
