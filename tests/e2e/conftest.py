@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import TONE, Scheduler, until
+from tests.servers import redis_server
 from tests.unit.log_rules import strange_lines
 from voxpool.scheduler.sdk import Client, Work, Worker
 
@@ -22,15 +23,28 @@ FLAGS = (
 _numbers = itertools.count(1)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Modules that say so run with jobs in Redis, too: JOBS_IN_REDIS_TOO, without the tests in MEMORY_ONLY."""
+    is_shared = getattr(metafunc.module, "JOBS_IN_REDIS_TOO", False)
+    alone = getattr(metafunc.module, "MEMORY_ONLY", ())
+    if is_shared and "scheduler" in metafunc.fixturenames and metafunc.function.__name__ not in alone:
+        metafunc.parametrize("scheduler", ["memory", "redis"], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
-    """A real scheduler process with the embedded store, for all tests that do not disturb it."""
-    running = Scheduler(tmp_path_factory.mktemp("scheduler"), "embedded", *FLAGS)
-    yield running
-    assert running.stop() == 0
-    assert running.events("scheduler_failed") == []
-    assert running.events("http_server") == []
-    assert strange_lines(running.events()) == [], "each line is as the catalogue says"
+def scheduler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    """A real scheduler process for all tests that do not disturb it; jobs are in its memory unless a module says."""
+    with contextlib.ExitStack() as closing:
+        store, flags = "embedded", list(FLAGS)
+        if getattr(request, "param", "memory") == "redis":
+            store = closing.enter_context(redis_server()).url
+            flags += ["--jobs", "redis", "--partitions", "2"]
+        running = Scheduler(tmp_path_factory.mktemp("scheduler"), store, *flags, patience_s=60)
+        yield running
+        assert running.stop() == 0
+        assert running.events("scheduler_failed") == []
+        assert running.events("http_server") == []
+        assert strange_lines(running.events()) == [], "each line is as the catalogue says"
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from tests.e2e.test_results_in_order import gates_at, has_ended, message
 from tests.e2e.test_results_once import closed, reconnected, rest
 from voxpool.scheduler.sdk import Work, Worker
 
+JOBS_IN_REDIS_TOO = True
+
 
 @pytest.fixture(scope="module")
 def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:

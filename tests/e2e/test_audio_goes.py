@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.conftest import running
 from tests.e2e.processes import Scheduler, connected, until
 from tests.load.steady_jobs import wav_of
+from tests.servers import redis_server
 from voxpool.scheduler.sdk import Work, Worker
 
 AUDIO = wav_of(bytes(4_000_000))
@@ -29,19 +32,27 @@ async def answer(work: Work) -> int:
     return len(work.audio)
 
 
-async def test_an_idle_session_holds_no_audio_of_a_job_that_has_ended(tmp_path: Path) -> None:
+@pytest.fixture(scope="module", params=["memory", "redis"])
+def scheduler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    """A scheduler for these tests alone; its jobs are in its memory, or in Redis."""
+    with contextlib.ExitStack() as closing:
+        place = ["memory"]
+        if request.param == "redis":
+            place = [closing.enter_context(redis_server()).url, "--jobs", "redis", "--partitions", "1"]
+        started = Scheduler(tmp_path_factory.mktemp("audio"), *place, patience_s=60)
+        yield started
+        assert started.stop() == 0
+
+
+async def test_an_idle_session_holds_no_audio_of_a_job_that_has_ended(scheduler: Scheduler) -> None:
     """The parser of frames keeps its last frame until another one arrives."""
-    scheduler = Scheduler(tmp_path, "memory")
-    try:
-        worker = Worker(scheduler.url, node_id="n", pairs=["a:b"], slots=1, work=answer)
-        async with running(worker), connected(scheduler.session_url) as socket:
-            await socket.send(json.dumps({"type": "hello", "protocol": 1}))
-            await ask(socket, wav_of(bytes(100)))
-            before = await asyncio.to_thread(allocated_bytes, scheduler)
-            await ask(socket, AUDIO)
-            await until(lambda: allocated_bytes(scheduler) < before + len(AUDIO) // 10, SOON_S)
-    finally:
-        scheduler.stop()
+    worker = Worker(scheduler.url, node_id="n", pairs=["a:b"], slots=1, work=answer)
+    async with running(worker), connected(scheduler.session_url) as socket:
+        await socket.send(json.dumps({"type": "hello", "protocol": 1}))
+        await ask(socket, wav_of(bytes(100)))
+        before = await asyncio.to_thread(allocated_bytes, scheduler)
+        await ask(socket, AUDIO)
+        await until(lambda: allocated_bytes(scheduler) < before + len(AUDIO) // 10, SOON_S)
 
 
 async def ask(socket: Any, audio: bytes) -> None:
@@ -53,15 +64,11 @@ async def ask(socket: Any, audio: bytes) -> None:
     assert message["output"] == len(audio)
 
 
-async def test_a_keep_alive_http_connection_holds_no_audio_either(tmp_path: Path) -> None:
-    scheduler = Scheduler(tmp_path, "memory")
-    try:
-        worker = Worker(scheduler.url, node_id="n", pairs=["a:b"], slots=1, work=answer)
-        async with running(worker), httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=30) as http:
-            for audio in (wav_of(bytes(100)), AUDIO):
-                before = await asyncio.to_thread(allocated_bytes, scheduler)
-                done = await http.post("/v1/jobs?pair=a:b&wait_s=20", content=audio)
-                assert done.status_code == 200 and done.json()["output"] == len(audio)
-            await until(lambda: allocated_bytes(scheduler) < before + len(AUDIO) // 10, SOON_S)
-    finally:
-        scheduler.stop()
+async def test_a_keep_alive_http_connection_holds_no_audio_either(scheduler: Scheduler) -> None:
+    worker = Worker(scheduler.url, node_id="n", pairs=["a:b"], slots=1, work=answer)
+    async with running(worker), httpx.AsyncClient(base_url=scheduler.url, trust_env=False, timeout=30) as http:
+        for audio in (wav_of(bytes(100)), AUDIO):
+            before = await asyncio.to_thread(allocated_bytes, scheduler)
+            done = await http.post("/v1/jobs?pair=a:b&wait_s=20", content=audio)
+            assert done.status_code == 200 and done.json()["output"] == len(audio)
+        await until(lambda: allocated_bytes(scheduler) < before + len(AUDIO) // 10, SOON_S)

@@ -14,6 +14,8 @@ from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import answer, text
 from voxpool.scheduler.sdk import Worker
 
+JOBS_IN_REDIS_TOO = True
+
 OTHER_TONE = TONE[:-1] + bytes([TONE[-1] ^ 1])
 """One bit differs."""
 

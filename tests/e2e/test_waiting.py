@@ -12,6 +12,8 @@ from tests.e2e.command_line import voxpool_here
 from tests.e2e.processes import TONE
 from tests.e2e.secured import Keys, Secured
 
+JOBS_IN_REDIS_TOO = True
+
 PAIR = "en:en"
 JOBS = (("ann", 5), ("ann", 5), ("ann", 5), ("bob", 1))
 

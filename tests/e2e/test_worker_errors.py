@@ -22,6 +22,8 @@ from tests.e2e.processes import TONE, Process, Scheduler, until, wait_until
 from voxpool.scheduler.protocol.messages import Assign, NodeResult, Register, WorkError
 from voxpool.scheduler.sdk import Client
 
+JOBS_IN_REDIS_TOO = True
+
 PAIR = "zh:en"
 SAID = "ValueError: no such speaker"
 HUGE = 60_000_000
