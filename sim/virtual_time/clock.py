@@ -16,7 +16,14 @@ class VirtualClock:
     def __init__(self, env: simpy.Environment, offset_ms: int = 0) -> None:
         self._env = env
         self._start_ms = START_MS + offset_ms
+        self._read_s: float | None = None
+        """The time for which `_now_ms` was computed: an instant is asked for several times."""
+        self._now_ms = 0
 
     def now_ms(self) -> int:
         """Return the milliseconds since 1970."""
-        return self._start_ms + int(self._env._now * 1000 + _ROUNDING_MS)
+        now_s = self._env._now
+        if now_s is not self._read_s:
+            self._read_s = now_s
+            self._now_ms = self._start_ms + int(now_s * 1000 + _ROUNDING_MS)
+        return self._now_ms
