@@ -58,7 +58,6 @@ async def test_slots_move_in_traffic(cluster: Cluster) -> None:
         await jobs.more(300)
         await jobs.check()
     assert len(workers[0].got) + len(workers[1].got) == len(jobs.ends)
-    assert max(jobs.took_s.values()) < 5, "moving is a matter of repeats, and of no time-out"
 
 
 def move_on(cluster: Cluster, partition: int) -> None:
