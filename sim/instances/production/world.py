@@ -22,6 +22,8 @@ RESTART_S = 1.0
 RECONNECT_S = 0.2
 RETRY_S = 0.1
 LEASE_S = 3.0
+WAITING_S = 300.0
+"""Above all stalls and cuts in a row: a job that waited too long has failed as it should, which would hide a loss."""
 STALL_S = (0.5, 6.0)
 CUT_S = (0.5, 6.0)
 LOST_SHARE = 0.02
@@ -54,7 +56,12 @@ class Instances:
         self.service_s = sizes.service_s
         self._costs = costs
         self._chance = plain_random(seed, "faults")
-        self._settings = Settings(scheduler_lease_s=LEASE_S, partitions=sizes.partitions, jobs_max=10**6)
+        self._settings = Settings(
+            scheduler_lease_s=LEASE_S,
+            partitions=sizes.partitions,
+            jobs_max=10**6,
+            waiting_timeout_s=WAITING_S,
+        )
         self.shards = [Shard(self.loop, costs) for _ in range(sizes.shards)]
         self.places = [
             Place(PartitionStore(number), self.shards[number % sizes.shards]) for number in range(sizes.partitions)
