@@ -19,6 +19,8 @@ from tests.servers import redis_server
 from voxpool.scheduler.sdk import Client, Work, Worker
 
 LEASE_S = RETENTION_S = 2.0
+SETTINGS = ("data_version", "partitions", "order")
+"""What all schedulers share is stored for good."""
 FLAGS = (
     *("--jobs", "redis", "--partitions", "2", "--waiting-timeout-s", "60", "--retention-s", str(RETENTION_S)),
     *("--scheduler-lease-s", str(LEASE_S), "--in-order-grace-s", "60"),
@@ -112,7 +114,7 @@ async def test_nothing_is_left_when_all_has_ended(two: Two, tmp_path: Path) -> N
         worker.stop()
     await until(lambda: len(two.members("schedulers")) == 2, 60)
     end_s = time.monotonic() + 60
-    while left := two.families() - {"partitions", "order", "schedulers", "counts", "hungry"}:
+    while left := two.families() - {*SETTINGS, "schedulers", "counts", "hungry"}:
         assert time.monotonic() < end_s, left
         await asyncio.sleep(0.1)
     living = two.members("schedulers")

@@ -25,6 +25,9 @@ from voxpool.scheduler.stores.redis import ANSWER_TIMEOUT_S, RedisStore
 from voxpool.scheduler.stores.script_sources import JOBS
 from voxpool.scheduler.stores.shown import without_password
 
+DATA_VERSION = 1
+"""To be raised with each change of lua/jobs/ that schedulers of the version before can't share (lua/README.md)."""
+
 
 class JobStores:
     """The stores of `partitions` at `url` (redis://…, or one of addresses.py).
@@ -66,8 +69,11 @@ class JobStores:
     async def agree(self) -> None:
         """See that all schedulers share some settings. Raises ConfigError or StoreUnavailable."""
         store = (await self.primary_of(self.partitions[0])).store
-        for name, value in (("partitions", len(self.partitions)), ("order", self._order)):
+        for name, value in self._shared():
             await agree_on(store.client, self.url, f"{JOBS.prefix}{{0}}:{name}", name, value)
+
+    def _shared(self) -> list[tuple[str, object]]:
+        return [("data_version", DATA_VERSION), ("partitions", len(self.partitions)), ("order", self._order)]
 
     async def ping(self) -> None:
         """Return when all primaries answer. Raises StoreUnavailable."""
