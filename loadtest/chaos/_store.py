@@ -17,7 +17,9 @@ from voxpool.loadtest.processes._own_cluster import OwnCluster, cluster_ports
 from voxpool.loadtest.processes._own_redis import OwnRedis
 
 CLUSTER_NODES = 6
-OWNED = re.compile(r"vp:partitions|vp:\{\d+\}:owner|vp:jobs:\{\d+\}:(counts|data_version|order|partitions|schedulers|hungry)")
+OWNED = re.compile(
+    r"vp:partitions|vp:\{\d+\}:owner|vp:jobs:\{\d+\}:(counts|data_version|order|partitions|schedulers|hungry)"
+)
 """Keys that may be there while no node is connected and no job is kept, beside those with a time to live. Of hunger the
 owner is a living scheduler.
 """
