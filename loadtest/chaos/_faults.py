@@ -232,25 +232,26 @@ async def _fail_over(site: Site, chance: random.Random) -> bool:
         await asyncio.to_thread(primary.kill)
         if replica is not None:
             replica.send_signal(signal.SIGCONT)
-            await _until(site, lambda: cluster.role(replica) == "master")
+            await _until(lambda: cluster.role(replica) == "master")
         await asyncio.to_thread(primary.start)
         await _whole(site)
     return True
 
 
 async def _swap(site: Site, chance: random.Random) -> bool:
-    """A replica takes over without a kill; the old primary answers READONLY and MOVED."""
+    """A replica takes over without a kill, unless it has not the data; the old primary answers READONLY and MOVED."""
     cluster, primary = site.store.cluster, _primary(site, chance)
     if cluster is None or primary is None:
         return False
+    has_swapped = False
     with site.fault("swap", STORE):
         replica = await asyncio.to_thread(cluster.replica_of, primary)
         if replica is not None:
             with cluster.client(replica) as client:
                 await asyncio.to_thread(client.execute_command, "CLUSTER", "FAILOVER")
-            await _until(site, lambda: cluster.role(replica) == "master")
+            has_swapped = await _until(lambda: cluster.role(replica) == "master")
         await _whole(site)
-    return True
+    return has_swapped
 
 
 async def _move_slot(site: Site, chance: random.Random) -> bool:
@@ -274,16 +275,17 @@ def _primary(site: Site, chance: random.Random) -> OwnRedis | None:
 async def _whole(site: Site) -> None:
     """Return when a cluster has all its primaries and replicas."""
     cluster = site.store.cluster
-    if cluster is not None:
-        await _until(site, cluster.is_whole)
+    if cluster is not None and not await _until(cluster.is_whole):
+        site.complaints.append(f"the cluster was not whole {WHOLE_S:g} s after a fault")
 
 
-async def _until(site: Site, holds: Callable[[], bool]) -> None:
+async def _until(holds: Callable[[], bool]) -> bool:
+    """Return whether it holds within WHOLE_S."""
     for _ in range(int(WHOLE_S / LOOK_S)):
         if await asyncio.to_thread(holds):
-            return
+            return True
         await asyncio.sleep(LOOK_S)
-    site.complaints.append(f"the cluster was not whole {WHOLE_S:g} s after a fault")
+    return False
 
 
 def _free(site: Site, chance: random.Random, among: Sequence[T]) -> T | None:
