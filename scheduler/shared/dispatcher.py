@@ -98,6 +98,7 @@ class SharedDispatcher(HeldJobs):
         registry = self.node_registry
         assert isinstance(registry, SharedRegistry)
         registry.home_of = lambda node_id: self.feeds[home_of(node_id, len(self.feeds))]
+        registry.on_pairs_left = self._pairs_left
         registry.retry_s = settings.probe_s + TEST_S
         self._registry = registry
         intake.outages_of = self._outages_of
@@ -126,6 +127,13 @@ class SharedDispatcher(HeldJobs):
             self.slots.room(pair)
             feed = self.feeds[self._partition_of(pair)]
             feed.hunger.served(pair)
+            feed.nudge()
+
+    def _pairs_left(self, pairs: list[str]) -> None:
+        for pair in pairs:
+            self.slots.left(pair)
+            feed = self.feeds[self._partition_of(pair)]
+            feed.hunger.left(pair)
             feed.nudge()
 
     # ---- submits

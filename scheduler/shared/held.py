@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from voxpool.scheduler.core.admission.intake import CUT_SHORT
 from voxpool.scheduler.core.dispatcher import AVOID_MAX, Dispatcher
 from voxpool.scheduler.core.jobs.error_text import cleaned
 from voxpool.scheduler.core.jobs.job import (
@@ -29,7 +30,7 @@ from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.scheduler.shared.calls import Record, Taken, audio_name_of
 from voxpool.scheduler.shared.details import Outcome, details_of, partition_in
 from voxpool.scheduler.shared.feed import Feed
-from voxpool.scheduler.shared.local import SharedJob
+from voxpool.scheduler.shared.local import SharedIntake, SharedJob
 from voxpool.scheduler.shared.slots import Slot, Slots
 
 FAILED_MAX = 10_000
@@ -193,6 +194,7 @@ class HeldJobs(Dispatcher):
         if job is not None:
             node = self.node_registry.nodes[job.node_id]
             node.link.send(CancelAttempt(job_id, job.attempt))
+            self.intake.came_back(job)
             self._leave_node(job, node)
             self._wait_elsewhere(job)
 
@@ -207,7 +209,6 @@ class HeldJobs(Dispatcher):
         """The job of a client here waits in the store, or runs elsewhere."""
         if self._own(job.job_id) is job:
             job.move(REDISPATCHED)
-            self.intake.came_back(job)
             self._set_deadline(job, job.expires_ms)
             self.waiting.add(job)
 
@@ -226,6 +227,7 @@ class HeldJobs(Dispatcher):
             self._deadlines.clear(job)
             claim.then = lambda known, _: self._give_back(known, node.node_id, reason, counted, detail)
             return
+        self.intake.came_back(job)
         self._leave_node(job, node)
         self._give_back(job, node.node_id, reason, counted, detail)
         self._observer.job_redispatched(job, node.node_id, attempt, reason)
@@ -251,6 +253,9 @@ class HeldJobs(Dispatcher):
             self._deadlines.clear(job)
             claim.then = lambda known, audio_name: self._finish(known, audio_name, letter, outcome)
             return
+        intake = self.intake
+        assert isinstance(intake, SharedIntake)
+        intake.answered(job, reason not in CUT_SHORT)
         self._finish(job, self._leave_node(job, node), letter, outcome)
         job.node_id = node.node_id
 

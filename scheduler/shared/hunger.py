@@ -6,7 +6,7 @@ the store does not know it yet. At most one question for a pair is on its way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 TAKE_MAX = 64
@@ -23,6 +23,8 @@ class Pair:
     hungry: bool = False
     """The store knows that there is room here, and will invite."""
     asking: bool = False
+    served: bool = False
+    """Whether nodes here serve it."""
 
 
 class Hunger:
@@ -31,13 +33,21 @@ class Hunger:
     def __init__(self) -> None:
         self._pairs: dict[str, Pair] = {}
 
-    def __iter__(self) -> Iterable[tuple[str, Pair]]:
+    def __iter__(self) -> Iterator[tuple[str, Pair]]:
         return iter(self._pairs.items())
 
     def served(self, pair: str) -> None:
         """Note that a node here serves `pair`."""
-        if pair not in self._pairs:
-            self._pairs[pair] = Pair()
+        known = self._pairs.get(pair)
+        if known is None:
+            known = self._pairs[pair] = Pair()
+        known.served = True
+
+    def left(self, pair: str) -> None:
+        """No node here serves `pair` any more: the store is told, then the pair is forgotten."""
+        known = self._pairs.get(pair)
+        if known is not None:
+            known.served, known.look = False, True
 
     def invited(self, pair: str) -> None:
         """The store has taken the wish for `pair` out: jobs wait, or waited."""
@@ -80,3 +90,5 @@ class Hunger:
         known.hungry = got < want and not known.look
         if want and got == want and has_room:
             known.look = True
+        if not (known.served or known.look):
+            del self._pairs[pair]

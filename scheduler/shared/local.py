@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from voxpool.scheduler.core.admission.intake import Intake
@@ -89,14 +89,34 @@ class SharedIntake(Intake):
         self.outages_of(pair).check(self._clock.now_ms())
         self._table.check_room(audio_bytes)
 
+    def expected_waits_ms(self) -> Iterator[tuple[str, float]]:
+        """Yield nothing: the nodes here are not those that the jobs here wait for."""
+        return iter(())
+
+    # Sums over all schedulers are right: a job counts as waiting at its client's scheduler until it has ended, and as
+    # running, and as one less that waits, at that of its node as long as that one has it.
+
     def accepted(self, job: Job) -> None:
-        """Expected waits are not computed."""
+        """A client's `job` waits."""
+        self._of(job.pair).flow.came()
 
     def started(self, job: Job) -> None:
-        """Expected waits are not computed."""
+        """`job` was sent to a node here."""
+        self._of(job.pair).flow.started(job.dispatched_ms)
 
     def came_back(self, job: Job) -> None:
-        """Expected waits are not computed."""
+        """The attempt of `job` was given up."""
+        self._of(job.pair).flow.came_back(job.dispatched_ms)
+        self._look_whether_gone(job.pair)
+
+    def answered(self, job: Job, is_served: bool) -> None:
+        """A node here has answered `job`; `is_served`: it has worked on it to the end."""
+        flow = self._of(job.pair).flow
+        flow.ended(self._clock.now_ms(), job.dispatched_ms, is_served)
+        flow.came()
+        self._look_whether_gone(job.pair)
 
     def ended(self, job: Job, was_running: bool) -> None:
-        """Expected waits are not computed."""
+        """A client's `job` has ended."""
+        self._of(job.pair).flow.gave_up(job.ended_ms)
+        self._look_whether_gone(job.pair)

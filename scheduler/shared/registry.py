@@ -26,6 +26,8 @@ class SharedRegistry(NodeRegistry):
     """A registry whose names are shared. `home_of` returns the feed of the partition that has a name."""
 
     home_of: Callable[[str], Feed]
+    on_pairs_left: Callable[[list[str]], None]
+    """Gets the pairs that no node here serves any more."""
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -49,6 +51,7 @@ class SharedRegistry(NodeRegistry):
     def leave(self, node: Node, reason: str) -> None:
         """Drop `node`, and give its name back."""
         super().leave(node, reason)
+        self.on_pairs_left([pair for pair in node.pairs if not self._intake.has_node(pair)])
         feed = self.home_of(node.node_id)
         feed.names.leave(node.node_id)
         feed.nudge()

@@ -48,6 +48,10 @@ class Slots:
         """A slot for `pair` may be free."""
         self._open.add(pair)
 
+    def left(self, pair: str) -> None:
+        """No node here serves `pair` any more."""
+        self._open.discard(pair)
+
     def has_room(self, pair: str) -> bool:
         """Whether a slot may be free."""
         return pair in self._open

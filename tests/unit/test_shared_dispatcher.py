@@ -238,3 +238,37 @@ async def test_a_session_stays_with_its_node_at_another_scheduler(stores: Stores
         assert job.state == COMPLETED
     await b.submit(request_id="own")
     assert len(b.core.node_registry.nodes["n"].reservations) + len(beside.assigns) == 1
+
+
+async def test_pairs_that_no_node_serves_any_more_are_forgotten(stores: Stores, a: SharedRig) -> None:
+    """Here and in the store: nobody is invited for them."""
+    for number in range(20):
+        node, _ = await a.node(f"n{number}", pairs=[f"p{number}:en", "zh:en"])
+        a.desk.left(node)
+        await a.settle()
+    assert [pair for feed in a.shared.feeds for pair in feed.hunger] == []
+    assert all(partition.store.members("hungry") == [] for partition in stores.partitions)
+    node, link = await a.node("n", pairs=["p3:en"])
+    job = await a.submit("p3:en")
+    await answer(a, node, link, output=1)
+    assert job.state == COMPLETED
+
+
+async def test_the_wanted_nodes_of_all_schedulers_are_those_of_all_jobs(
+    stores: Stores, a: SharedRig, b: SharedRig
+) -> None:
+    """Jobs that run at another scheduler are not counted twice; in the end none is counted."""
+
+    def wanted() -> float:
+        return sum(nodes for rig in (a, b) for _, nodes in rig.core.intake.nodes_wanted())
+
+    node, link = await b.node("n", slots=1)
+    await a.node("m", slots=1)
+    jobs = [await a.submit() for _ in range(5)]
+    assert wanted() == 5
+    await answer(b, node, link, output=1)
+    assert wanted() == pytest.approx(4, abs=1)
+    for job in jobs:
+        a.dispatcher.cancel(job.job_id)
+    await a.settle()
+    assert wanted() == 0
