@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from voxpool.scheduler.core.admission.intake import Intake
+from voxpool.scheduler.core.admission.intake import Intake, Pair
 from voxpool.scheduler.core.jobs.job import Job, Share
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
@@ -106,17 +106,23 @@ class SharedIntake(Intake):
 
     def came_back(self, job: Job) -> None:
         """The attempt of `job` was given up."""
-        self._of(job.pair).flow.came_back(job.dispatched_ms)
-        self._look_whether_gone(job.pair)
+        pair = self._of(job.pair)
+        pair.flow.came_back(job.dispatched_ms)
+        self._look(job.pair, pair)
 
     def answered(self, job: Job, is_served: bool) -> None:
         """A node here has answered `job`; `is_served`: it has worked on it to the end."""
-        flow = self._of(job.pair).flow
-        flow.ended(self._clock.now_ms(), job.dispatched_ms, is_served)
-        flow.came()
-        self._look_whether_gone(job.pair)
+        pair = self._of(job.pair)
+        pair.flow.ended(self._clock.now_ms(), job.dispatched_ms, is_served)
+        pair.flow.came()
+        self._look(job.pair, pair)
 
     def ended(self, job: Job, was_running: bool) -> None:
         """A client's `job` has ended."""
-        self._of(job.pair).flow.gave_up(job.ended_ms)
-        self._look_whether_gone(job.pair)
+        pair = self._of(job.pair)
+        pair.flow.gave_up(job.ended_ms)
+        self._look(job.pair, pair)
+
+    def _look(self, name: str, pair: Pair) -> None:
+        if pair.flow.is_idle:
+            self._is_gone(name, pair)
