@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for_death
+from threading import Thread
 
 from voxpool.sim.swarm.one_seed import SeedResult
 from voxpool.sim.swarm.task import Task, play_task
@@ -51,4 +54,16 @@ def play_tasks(tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
 def _pool(processes: int) -> ProcessPoolExecutor:
     context = get_context("forkserver")
     context.set_forkserver_preload(["voxpool.sim.swarm.task"])
-    return ProcessPoolExecutor(processes, mp_context=context)
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_the_sweep)
+
+
+def _end_with_the_sweep() -> None:
+    """Let this process end when the one that started the sweep dies: else it would wait for tasks for ever."""
+    parent = parent_process()
+    assert parent is not None
+    Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_and_end(sentinel: int) -> None:
+    wait_for_death([sentinel])
+    os._exit(1)
