@@ -66,6 +66,10 @@ ROWS: Mapping[str, Row] = {
     "make lint": Row("make -n lint", "is a part of the run that this is a part of"),
     "make test": Row("make -n test", "is the run that this is a part of"),
     "make test-large": Row("make -n test-large", "takes an hour"),
+    "voxpool-load chaos": Row("", f"{MINUTES}; tests/load/chaos/test_chaos.py"),
+    "voxpool-load chaos --duration 60": Row("", f"{MINUTES}; tests/load/chaos/test_chaos.py"),
+    "voxpool-load chaos --duration 60 --store cluster": Row("", f"{MINUTES}; tests/load/chaos/test_chaos.py"),
+    "make chaos": Row("make -n chaos", "100 minutes; tests/load/chaos/test_chaos.py"),
     "make leak-measured": Row("make -n leak-measured", "10 minutes; tests/load/test_leak_measured.py"),
     "make mutants": Row("make -n mutants", "an hour; tests/unit/test_mutation.py"),
     ".venv/bin/python -m pytest -q tests/unit": Row(
