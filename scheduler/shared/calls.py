@@ -16,7 +16,7 @@ LIMIT_MAX = 500
 """The most entries that one call of beat, due or sweep may remove: bounds its time on the server."""
 COST = 1_000_000
 """What a job costs a key of weight 1; the same in lua/jobs/_turns.lua."""
-NO_TOKEN = "*"
+NOBODY = "*"
 """The key of those without a token in a turn; the empty key is that of jobs that came back."""
 TAKEN_MAX = 100_000
 """More jobs than one scheduler runs of a partition."""
@@ -176,7 +176,7 @@ class Bounds(NamedTuple):
 
 def turn_of(priority: int, key: str, weight: float) -> str:
     """Return the turn of a job: its key, "" for a caller without a token, is charged COST / weight for it."""
-    return f"{priority}.{max(1, round(COST / weight))}.{key or NO_TOKEN}"
+    return f"{priority}.{max(1, round(COST / weight))}.{key or NOBODY}"
 
 
 def submit(

@@ -15,7 +15,7 @@ import pytest
 from websockets.frames import Opcode, apply_mask  # type: ignore[attr-defined]
 
 from tests.unit.test_peer_socket import aborts, joined
-from voxpool.scheduler.protocol.plain_frames import whole_frame
+from voxpool.scheduler.protocol.framing import whole_frame
 
 __all__ = ["aborts"]
 FIN = 0x80

@@ -17,8 +17,8 @@ from websockets.uri import parse_uri
 from tests.unit.virtual import virtual
 from voxpool.scheduler.errors import ConfigError
 from voxpool.scheduler.protocol.codec import encode, to_client
+from voxpool.scheduler.protocol.framing import masked_frame
 from voxpool.scheduler.protocol.messages import Accepted
-from voxpool.scheduler.protocol.plain_frames import masked_frame
 from voxpool.scheduler.sdk.errors import TokenRefused
 from voxpool.scheduler.sdk.wire.connection import (
     BROKEN,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from voxpool.scheduler.protocol.sending import GATHERED_BYTES_MAX, SendingTransport
+from voxpool.scheduler.protocol.framing import GATHERED_BYTES_MAX, SendingTransport
 
 
 class Recorder(asyncio.Transport):

@@ -78,6 +78,9 @@ def test_hints_count_only_after_the_stored_messages_were_read() -> None:
     assert upto == NONE
     found = letters.read(upto, ["ALL", f"{number(3)}|look|"])
     assert [mail.kind for mail in found] == ["look"] and letters.handled == number(3)
+    again = letters.upto()
+    assert again == number(3), "what came meanwhile is read once more"
+    letters.read(again, ["ALL", f"{number(7)}|look|"])
     letters.hint(number(9))
     assert letters.upto() == number(9)
 

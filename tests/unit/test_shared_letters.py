@@ -25,7 +25,7 @@ def test_a_hint_that_overtakes_the_stored_messages_is_acknowledged_without_anoth
     upto = letters.upto()
     assert upto == number(1)
     letters.read(upto, [Said.ALL, letter(2)])
-    assert not letters.must_read and letters.upto() == number(2)
+    assert letters.upto() == number(2)
 
 
 def test_a_hint_of_a_store_that_is_gone_is_looked_for_once() -> None:
@@ -37,4 +37,4 @@ def test_a_hint_of_a_store_that_is_gone_is_looked_for_once() -> None:
         upto = letters.upto()
         assert upto is not None
         letters.read(upto, [Said.ALL])
-    assert not letters.must_read and letters.upto() is None
+    assert letters.upto() is None

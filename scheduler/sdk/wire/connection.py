@@ -20,8 +20,7 @@ from websockets.protocol import OPEN
 
 from voxpool.scheduler.errors import BadInput, ConfigError
 from voxpool.scheduler.protocol.codec import Codec, encode
-from voxpool.scheduler.protocol.plain_frames import FrameReader, masked_frame, whole_frame
-from voxpool.scheduler.protocol.sending import SendingTransport
+from voxpool.scheduler.protocol.framing import FrameReader, SendingTransport, masked_frame, whole_frame
 from voxpool.scheduler.sdk.errors import refusal_of_status
 from voxpool.scheduler.sdk.wire.tls import tls_context
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from voxpool.scheduler.protocol.sending import SendingTransport
+from voxpool.scheduler.protocol.framing import SendingTransport
 from voxpool.scheduler.web.wire.allowance import DROP_KNOWN_S, DROP_S, DROP_STEP_S, DROPPED_KNOWN_BYTES_MAX, Bounds
 
 

@@ -15,7 +15,7 @@ from websockets.frames import CloseCode
 from websockets.frames import Frame as WireFrame
 from websockets.protocol import OPEN
 
-from voxpool.scheduler.protocol.plain_frames import FrameReader, whole_frame
+from voxpool.scheduler.protocol.framing import FrameReader, whole_frame
 from voxpool.scheduler.web.wire.allowance import (
     FRAMES_A_TURN,
     SMALL_PART_BYTES,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from websockets.frames import Frame as WireFrame
 
-from voxpool.scheduler.protocol.plain_frames import frame_head
+from voxpool.scheduler.protocol.framing import frame_head
 from voxpool.scheduler.web.wire.allowance import FRAMES_A_TURN, Bounds
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket, OnFrame, Received
 from voxpool.scheduler.web.wire.frame_turns import FramesInTurns

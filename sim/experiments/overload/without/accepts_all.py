@@ -9,8 +9,10 @@ from voxpool.scheduler.core.jobs.job import Share
 class AcceptsAll(Intake):
     """Only the bounds on the number of jobs refuse a submit."""
 
-    def _check_nodes(self, pair: str) -> None:
+    def _check_nodes(self, pair: str, now_ms: int) -> None:
         pass
 
-    def _check_wait(self, name: str, request_key: str, timeout_ms: int | None, share: Share | None) -> None:
+    def _check_wait(
+        self, name: str, request_key: str, timeout_ms: int | None, share: Share | None, now_ms: int
+    ) -> None:
         pass
