@@ -23,7 +23,7 @@ from bench._rows import Row, print_rows
 from bench.round_trips import QUIET, cpu_s, free_port, process, scheduler, through_scheduler, until_listening
 from voxpool.scheduler.config import FAIR, SUBMIT
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.shared import calls
+from voxpool.scheduler.shared.partition import calls
 from voxpool.scheduler.stores.cluster.job_stores import JobStores, PartitionStore
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.sim.experiments.servers import system_redis

@@ -17,8 +17,6 @@ from voxpool.scheduler.core.jobs.reasons import EXPIRED, SESSION_GONE, STOPPING,
 from voxpool.scheduler.core.script_queue import Outages
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import Rejected
-from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Bounds, Record, record_of, turn_of
 from voxpool.scheduler.shared.details import (
     STATES,
     Details,
@@ -29,16 +27,18 @@ from voxpool.scheduler.shared.details import (
     partition_in,
     partition_of,
 )
-from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.held import HeldJobs
 from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable, SharedWaiting
 from voxpool.scheduler.shared.local_queue import LocalQueue
-from voxpool.scheduler.shared.members import Members
-from voxpool.scheduler.shared.names import home_of
+from voxpool.scheduler.shared.partition.asked import Asked
+from voxpool.scheduler.shared.partition.calls import Bounds, Record, record_of, turn_of
+from voxpool.scheduler.shared.partition.feed import Feed
+from voxpool.scheduler.shared.partition.members import Members
+from voxpool.scheduler.shared.partition.names import home_of
+from voxpool.scheduler.shared.partition.totals import Totals
 from voxpool.scheduler.shared.registry import TEST_S, SharedRegistry
 from voxpool.scheduler.shared.slots import Slots
 from voxpool.scheduler.shared.store_watch import PartitionObserver, StoreWatch
-from voxpool.scheduler.shared.totals import Totals
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
 REFUSED = "r"

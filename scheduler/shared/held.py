@@ -27,10 +27,10 @@ from voxpool.scheduler.core.jobs.job import (
 from voxpool.scheduler.core.jobs.reasons import EXPIRED
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import CancelAttempt
-from voxpool.scheduler.shared.calls import Record, Taken, audio_name_of
 from voxpool.scheduler.shared.details import Outcome, details_of, partition_in
-from voxpool.scheduler.shared.feed import Feed
 from voxpool.scheduler.shared.local import SharedIntake, SharedJob
+from voxpool.scheduler.shared.partition.calls import Record, Taken, audio_name_of
+from voxpool.scheduler.shared.partition.feed import Feed
 from voxpool.scheduler.shared.slots import Slot, Slots
 
 FAILED_MAX = 10_000

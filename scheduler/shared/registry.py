@@ -14,7 +14,7 @@ from voxpool.scheduler.core.jobs.job import key_of
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
 from voxpool.scheduler.protocol.messages import Error
-from voxpool.scheduler.shared.feed import Feed
+from voxpool.scheduler.shared.partition.feed import Feed
 
 TRIES = 2
 """How often a name is asked for that another process has: in between, its scheduler tests that connection."""

@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Sequence
 
 from voxpool.scheduler.config import FAIR, PRIORITY, SUBMIT
-from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Record, Taken, audio_name_of, turn_of
-from voxpool.scheduler.shared.feed import Feed
-from voxpool.scheduler.shared.names import Names, home_of
+from voxpool.scheduler.shared.partition.asked import Asked
+from voxpool.scheduler.shared.partition.calls import Record, Taken, audio_name_of, turn_of
+from voxpool.scheduler.shared.partition.feed import Feed
+from voxpool.scheduler.shared.partition.names import Names, home_of
 from voxpool.sim.instances.desk_parts import ClientLink, Held, Node, Wish
 
 REFUSED = "r"

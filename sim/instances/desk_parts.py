@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voxpool.scheduler.shared.asked import Asked
+from voxpool.scheduler.shared.partition.asked import Asked
 
 
 class NodeLink(Protocol):

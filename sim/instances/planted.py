@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from voxpool.scheduler.shared.calls import Record, Taken, audio_of
-from voxpool.scheduler.shared.letters import Letters
-from voxpool.scheduler.shared.names import Names
+from voxpool.scheduler.shared.partition.calls import Record, Taken, audio_of
+from voxpool.scheduler.shared.partition.letters import Letters
+from voxpool.scheduler.shared.partition.names import Names
 from voxpool.scheduler.stores.script_sources import JOBS, assemble, read_texts
 from voxpool.sim.instances.desk import SharedDesk
 from voxpool.sim.instances.desk_parts import Node

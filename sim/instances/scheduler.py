@@ -9,10 +9,10 @@ from voxpool.scheduler.config import SUBMIT, Settings
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared.calls import Bounds
-from voxpool.scheduler.shared.feed import Feed
-from voxpool.scheduler.shared.members import Members
-from voxpool.scheduler.shared.totals import Totals
+from voxpool.scheduler.shared.partition.calls import Bounds
+from voxpool.scheduler.shared.partition.feed import Feed
+from voxpool.scheduler.shared.partition.members import Members
+from voxpool.scheduler.shared.partition.totals import Totals
 from voxpool.sim.instances.desk import SharedDesk
 from voxpool.sim.instances.store import Flush, PartitionStore
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from voxpool.scheduler.config import SUBMIT
-from voxpool.scheduler.shared.feed import Feed
+from voxpool.scheduler.shared.partition.feed import Feed
 from voxpool.scheduler.stores.script_sources import ScriptSource
 from voxpool.sim.instances.desk import SharedDesk
 from voxpool.sim.instances.desk_parts import Node

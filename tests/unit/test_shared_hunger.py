@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.shared.hunger import TAKE_MAX, Hunger
-from voxpool.scheduler.shared.letters import NONE, Letters
+from voxpool.scheduler.shared.partition.hunger import TAKE_MAX, Hunger
+from voxpool.scheduler.shared.partition.letters import NONE, Letters
 
 PAIR = "zh:en"
 

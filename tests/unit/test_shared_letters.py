@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.shared.calls import Said
-from voxpool.scheduler.shared.letters import NONE, Letters
+from voxpool.scheduler.shared.partition.calls import Said
+from voxpool.scheduler.shared.partition.letters import NONE, Letters
 
 
 def number(of: int) -> str:

@@ -14,7 +14,7 @@ from tests.e2e.bad_answers import CLUSTER, REPLICAS, VALKEY
 from tests.e2e.lookalike import Lookalike
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared import calls
+from voxpool.scheduler.shared.partition import calls
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
 BEAT = calls.beat("a", 1, 9_000, 8_000, 100, True)

@@ -11,9 +11,9 @@ from tests.contract.cluster.traffic import LEASE_MS, PARTITIONS, traffic
 from tests.contract.conftest import run_when_back
 from tests.contract.jobs.schedulers import Client, Worker, scheduler, submit, until
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Bounds, Said, Submit
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.asked import Asked
+from voxpool.scheduler.shared.partition.calls import Bounds, Said, Submit
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 from voxpool.scheduler.stores.cluster.locating import slot_of
 from voxpool.scheduler.stores.script_sources import JOBS

@@ -12,8 +12,8 @@ from tests.contract.cluster.servers import Cluster
 from tests.contract.conftest import run_when_back
 from tests.contract.jobs.schedulers import until
 from tests.servers import RedisServer, redis_server
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Bounds, Submit
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.calls import Bounds, Submit
 from voxpool.scheduler.stores.cluster.hints import Hints
 from voxpool.scheduler.stores.cluster.job_stores import JobStores, PartitionStore
 

@@ -13,7 +13,7 @@ from tests.contract.cluster.lone import lone_nodes
 from tests.contract.cluster.servers import quiet_port
 from tests.contract.jobs.schedulers import Client, Worker, scheduler, submit, until
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared import calls
+from voxpool.scheduler.shared.partition import calls
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
 FIND = calls.find(["0.x"])

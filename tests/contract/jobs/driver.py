@@ -16,8 +16,8 @@ from tests.contract.sides import Side
 from tests.contract.steps import Steps
 from voxpool.scheduler.config import FAIR, SUBMIT
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Bounds, NameCall, Return, Submit
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.calls import Bounds, NameCall, Return, Submit
 
 # Names that are prefixes of others, and pairs that sort unexpectedly.
 SCHEDULERS = ("s", "s-1", "s1", "S")

@@ -12,7 +12,7 @@ from tests.contract.jobs.job import FINAL, NEW, OUTCOME_MAX, RESTS, RUNS, WAITS,
 from tests.contract.jobs.members import beat, nodes
 from tests.contract.jobs.turns import Turns
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.shared.calls import COST
+from voxpool.scheduler.shared.partition.calls import COST
 
 
 @dataclass

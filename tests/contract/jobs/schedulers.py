@@ -10,10 +10,10 @@ from hashlib import sha256
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import SystemClock
 from voxpool.scheduler.core.seams import Observer
-from voxpool.scheduler.shared.calls import Bounds
-from voxpool.scheduler.shared.feed import Feed
-from voxpool.scheduler.shared.members import Members
-from voxpool.scheduler.shared.totals import Totals
+from voxpool.scheduler.shared.partition.calls import Bounds
+from voxpool.scheduler.shared.partition.feed import Feed
+from voxpool.scheduler.shared.partition.members import Members
+from voxpool.scheduler.shared.partition.totals import Totals
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 from voxpool.sim.instances.desk import SharedDesk
 from voxpool.sim.instances.desk_parts import Node

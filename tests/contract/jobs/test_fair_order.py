@@ -15,8 +15,8 @@ from tests.contract.test_planted_bugs import Bug
 from voxpool.scheduler.config import FAIR
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import ScriptFailed
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Bounds, Submit, turn_of
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.calls import Bounds, Submit, turn_of
 from voxpool.scheduler.stores.script_sources import JOBS
 
 PAIR = "a:b"

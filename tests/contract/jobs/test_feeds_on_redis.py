@@ -11,7 +11,7 @@ import pytest
 from tests.contract.jobs.schedulers import LEASE_MS, Client, Worker, audio, scheduler, submit, until
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.config import Settings
-from voxpool.scheduler.shared.asked import audio_s
+from voxpool.scheduler.shared.partition.asked import audio_s
 from voxpool.scheduler.stores.redis import RedisStore
 from voxpool.scheduler.stores.script_sources import JOBS
 

@@ -16,8 +16,8 @@ from tests.contract.jobs.driver import KINDS, Driver, random_steps
 from tests.contract.sides import MemorySide, ServerSide, Side
 from tests.contract.steps import START_MS
 from voxpool.scheduler.config import FAIR, SUBMIT
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Bounds, Submit
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.calls import Bounds, Submit
 from voxpool.scheduler.stores.script_sources import JOBS, load_sources
 
 EXAMPLES = int(os.environ.get("VOXPOOL_CONTRACT_EXAMPLES", "0"))

@@ -11,8 +11,8 @@ import pytest
 
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Bounds, Submit
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.calls import Bounds, Submit
 from voxpool.scheduler.stores.redis import RedisStore
 from voxpool.scheduler.stores.script_sources import JOBS
 

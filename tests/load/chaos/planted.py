@@ -15,7 +15,7 @@ import msgspec
 
 from voxpool.scheduler.cli import main
 from voxpool.scheduler.protocol.messages import JobResult
-from voxpool.scheduler.shared.feed_answers import FeedAnswers
+from voxpool.scheduler.shared.partition.feed_answers import FeedAnswers
 from voxpool.scheduler.web.sessions.session import SessionConnection
 
 RIGHT = 10

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from voxpool.scheduler.shared.calls import Bounds, Mail, Record
-from voxpool.scheduler.shared.feed import Feed
-from voxpool.scheduler.shared.totals import Totals
+from voxpool.scheduler.shared.partition.calls import Bounds, Mail, Record
+from voxpool.scheduler.shared.partition.feed import Feed
+from voxpool.scheduler.shared.partition.totals import Totals
 from voxpool.sim.instances.desk_parts import Node
 from voxpool.sim.instances.ends import Link
 from voxpool.sim.instances.planted import script_bug

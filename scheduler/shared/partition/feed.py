@@ -15,11 +15,11 @@ from voxpool.scheduler.config import ms
 from voxpool.scheduler.core.script_queue import OnAnswer, ignore_answer
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.asked import Asked, audio_s
-from voxpool.scheduler.shared.calls import Submit, audio_name_of
-from voxpool.scheduler.shared.feed_answers import FeedAnswers
-from voxpool.scheduler.shared.letters import READ_MAX
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.asked import Asked, audio_s
+from voxpool.scheduler.shared.partition.calls import Submit, audio_name_of
+from voxpool.scheduler.shared.partition.feed_answers import FeedAnswers
+from voxpool.scheduler.shared.partition.letters import READ_MAX
 
 BATCH_MAX = 90
 """Jobs of one call: below ARGUMENTS_MAX with the arguments of a submit. The rest goes with the next flush."""

@@ -10,14 +10,14 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.script_queue import OnAnswer, Outages, ScriptQueue
 from voxpool.scheduler.core.seams import Observer, ScriptRunner
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Mail, Return, Said, Taken, audio_name_of, record_of, taken_of
-from voxpool.scheduler.shared.hunger import Hunger
-from voxpool.scheduler.shared.letters import Letters
-from voxpool.scheduler.shared.names import Names
-from voxpool.scheduler.shared.seams import Desk
-from voxpool.scheduler.shared.totals import Totals
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.asked import Asked
+from voxpool.scheduler.shared.partition.calls import Mail, Return, Said, Taken, audio_name_of, record_of, taken_of
+from voxpool.scheduler.shared.partition.hunger import Hunger
+from voxpool.scheduler.shared.partition.letters import Letters
+from voxpool.scheduler.shared.partition.names import Names
+from voxpool.scheduler.shared.partition.seams import Desk
+from voxpool.scheduler.shared.partition.totals import Totals
 
 AUDIO_PAUSE_MS = 1000
 """The pause of a job without audio: its client's scheduler is asking again, as data were lost. Then it has failed."""

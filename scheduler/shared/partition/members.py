@@ -7,9 +7,9 @@ from functools import partial
 
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.script_queue import Answer, ignore_answer
-from voxpool.scheduler.shared import calls
-from voxpool.scheduler.shared.calls import Said
-from voxpool.scheduler.shared.feed import Feed
+from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition.calls import Said
+from voxpool.scheduler.shared.partition.feed import Feed
 
 BEATS_A_LEASE = 3
 TICK_MS = 250

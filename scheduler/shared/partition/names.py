@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
 
-from voxpool.scheduler.shared.calls import NameCall, Said
+from voxpool.scheduler.shared.partition.calls import NameCall, Said
 
 LEFT_MAX = 1000
 """Nodes that have left and are remembered; more than leave in the time of the writes that a fail-over loses."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voxpool.scheduler.shared.calls import Bounds
+from voxpool.scheduler.shared.partition.calls import Bounds
 
 
 class Totals:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from voxpool.scheduler.shared.asked import Asked
-from voxpool.scheduler.shared.calls import Record, Taken
+from voxpool.scheduler.shared.partition.asked import Asked
+from voxpool.scheduler.shared.partition.calls import Record, Taken
 
 
 class Desk(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voxpool.scheduler.shared.calls import Mail, Said, mail_of
+from voxpool.scheduler.shared.partition.calls import Mail, Said, mail_of
 
 NONE = "0" * 16
 READ_MAX = 500
