@@ -18,7 +18,6 @@ PATIENCE_S = 30.0
 WAV = Path(__file__).parents[2] / "examples" / "tone.wav"
 
 ONLY_SIMULATION = {
-    "core.composition.CoreClasses",  # the classes of a core; production's list is made when its module is imported
     "core.jobs.job.Share",  # of a stream of jobs; the service reads one of a submit in the order `fair` only
     "stores.memory.MemoryStore",  # seam: the store
 }
@@ -30,6 +29,10 @@ ONLY_SERVICE = {
     "stores.embedded.EmbeddedStore",  # seam: the store
     "stores.guard.GuardedServer",
     "stores.redis.RedisStore",
+    "stores.flush.Flush",
+    "stores.script_connection.ScriptConnection",
+    "stores.script_connection._Answers",
+    "service.stores.Opened",  # which store the setting jobs opens
     "core.seams.Observer",  # the base that the fan-out of observers compares with
     "core.why.Why",  # the simulation uses a subclass, which keeps what it receives
 }
