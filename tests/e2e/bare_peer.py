@@ -96,12 +96,12 @@ class BarePeer(asyncio.Protocol):
         """Send a ping."""
         self.write(frame(b"bare", PING))
 
-    async def answer(self, kind: type[Any]) -> Any:
-        """Return the next message of that kind and discard others. Raises Gone."""
+    async def answer(self, *kinds: type[Any]) -> Any:
+        """Return the next message of one of these kinds and discard others. Raises Gone."""
         while True:
             while self._messages:
                 message = self._messages.popleft()
-                if isinstance(message, kind):
+                if isinstance(message, kinds):
                     return message
             await self._more()
 

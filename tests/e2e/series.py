@@ -17,10 +17,14 @@ from tests.e2e.bare_peer import BarePeer, client, node
 from tests.e2e.crowd import PAIR, allow_files, crowd
 from tests.e2e.processes import Scheduler, until
 from tests.unit.metrics_rig import parsed
-from voxpool.scheduler.protocol.messages import Accepted, Hello, JobResult, Register, Registered, Submit, Welcome
+from voxpool.scheduler.protocol.messages import Hello, JobResult, Register, Registered, RejectedSubmit, Submit, Welcome
 from voxpool.scheduler.telemetry.metrics.labels import OTHER, PAIRS_MAX
 
-FLAGS = ("--session-grace-s", "0", "--retention-s", "1", "--cleanup-interval-s", "0.5", "--log-sample", "0")
+FLAGS = (
+    *("--session-grace-s", "0", "--retention-s", "1", "--cleanup-interval-s", "0.5", "--log-sample", "0"),
+    *("--waiting-timeout-s", "600"),
+)
+"""No job is refused since it would wait for too long: on a slow machine, all jobs at once would."""
 AUDIO = b"RIFF\x00\x00\x00\x00WAVE"
 BEAT_S = 15.0
 WARM_UP = 20
@@ -92,8 +96,8 @@ async def _come_and_go(scheduler: Scheduler, jobs: int, nodes: int, sessions: in
                 for job in range(share):
                     peer.send_message(Submit(f"{name}-{number}-{job}", PAIR, AUDIO))
                 for _ in range(share):
-                    result: JobResult = await peer.answer(JobResult)
-                    assert result.state == "completed", result
+                    result = await peer.answer(JobResult, RejectedSubmit)
+                    assert isinstance(result, JobResult) and result.state == "completed", result
                 peer.end()
 
         async with asyncio.TaskGroup() as tasks:
@@ -111,9 +115,9 @@ async def _name_pairs(scheduler: Scheduler) -> None:
     peer = await _greeted(scheduler, "polyglot")
     for pair in pairs:
         peer.send_message(Submit(pair.split(":")[0], pair, AUDIO, timeout_ms=EXPIRES_MS))
-        await peer.answer(Accepted)
-    for _ in pairs:
-        await peer.answer(JobResult)
+    for _ in pairs:  # the first may end before the last is accepted
+        result = await peer.answer(JobResult, RejectedSubmit)
+        assert isinstance(result, JobResult) and result.error == "expired", result
     peer.end()
     worker.end()
 

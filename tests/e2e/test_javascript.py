@@ -126,12 +126,19 @@ async def test_the_client_acknowledges_results_and_retries_rejected_submits(prog
     """Two jobs at a time are accepted, and none while two results are not acknowledged."""
     bounds = ("--jobs-max", "2", "--unacknowledged-max", "2", "--retry-after-s", "0.05")
     with started(Scheduler(folder, "memory", *bounds)) as scheduler:
-        node = Worker(scheduler.url, node_id="py", pairs=[programs.pair], slots=2, work=lambda work: len(work.audio))
+
+        async def work(work: Work) -> int:
+            """The first jobs go on until another one is refused: else they may end before it comes."""
+            await until(lambda: "jobs_max" in {event["reason"] for event in scheduler.events("job_rejected")})
+            return len(work.audio)
+
+        node = Worker(scheduler.url, node_id="py", pairs=[programs.pair], slots=2, work=work)
         async with running(node):
             client = programs.client(scheduler.url, *(2 * FILES))
             assert await ended(client) == 0, client.log.read_text()
-        assert len(client.lines()) == 6
-        assert "jobs_max" in {event["reason"] for event in scheduler.events("job_rejected")}
+        results = client.lines()
+    assert {(line["state"], line["attempts"]) for line in results} == {("completed", 1)}
+    assert sorted(line["output"] for line in results) == sorted(2 * [*SIZES.values()])
 
 
 async def test_the_client_and_the_worker_outlive_the_scheduler(programs: Programs, folder: Path) -> None:
@@ -145,7 +152,8 @@ async def test_the_client_and_the_worker_outlive_the_scheduler(programs: Program
         with started(Scheduler(folder, "memory", name="second", port=first.port)) as second:
             programs.finish()
             assert await ended(client) == 0, client.log.read_text()
-            assert len(client.lines()) == len(second.events("job_ended")) == len(FILES)
+            assert len(client.lines()) == len(FILES)
+        assert len(second.events("job_ended")) == len(FILES)  # it has stopped: until then lines may wait to be written
 
 
 async def test_a_rejection_or_a_failure_ends_the_client_with_1(
