@@ -16,19 +16,17 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import click
 
 from voxpool.leakgate.terminal import say
 from voxpool.loadtest.commands._compare import SECONDS, Change, Comparison, compare
 from voxpool.loadtest.report._records import read_report
-from voxpool.scheduler.core.composition import Core, CoreClasses
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import Job
 from voxpool.scheduler.errors import ConfigError
+from voxpool.sim.planted.served import served_with
 
 SLOWER = 0.1
 """The planted delay of each job, as a share of the mean latency of the previous healthy pair."""
@@ -63,9 +61,8 @@ def serve(delay_ms: float, arguments: Sequence[str]) -> None:
     """Run `voxpool serve` with a delayed dispatcher."""
     from voxpool.scheduler.cli import main as voxpool
 
-    classes = CoreClasses(dispatcher=late_by(delay_ms / 1000))
     sys.argv[1:] = ["serve", *arguments]
-    with patch.object(Core, "build", partial(Core.build, classes=classes)):
+    with served_with(dispatcher=late_by(delay_ms / 1000)):
         voxpool()
 
 

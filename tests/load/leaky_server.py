@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
-from unittest.mock import patch
 
 from voxpool.scheduler.cli import main
-from voxpool.scheduler.core.composition import Core, CoreClasses
 from voxpool.sim.planted.leak import leaking
+from voxpool.sim.planted.served import served_with
 
 if __name__ == "__main__":
-    classes = CoreClasses(job_table=leaking(float(sys.argv.pop(1))))
-    patch.object(Core, "build", partial(Core.build, classes=classes)).start()
-    main()
+    with served_with(job_table=leaking(float(sys.argv.pop(1)))):
+        main()

@@ -116,7 +116,7 @@ class _Handlers:
 
 def text_is_malformed(stage: Stage) -> Figures:
     """R20: every node fails its job with a long text in Chinese, then sends a malformed frame, a different one each."""
-    world = stage.world()
+    world = stage.world(content=False)  # frames are really encoded: audio is plain bytes
     settings, desk = world.settings, world.core.node_events
     kind = NodeDoor if stage.has_fix else CleansUpAtTheEnd
     door = kind(settings, desk, Observer(), _log_nothing, 1000)  # type: ignore[arg-type]
