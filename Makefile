@@ -55,7 +55,7 @@ test-large: .venv/.ready ## the tests that take minutes each: overload, scale, f
 bench: .venv/.ready ## speed and memory: simulation, table, sweeps, select, round trips
 	@$(BIN)/python -m bench
 
-bench-peers: .venv/.ready ## voxpool beside other queues and bare relays, in turn (15 minutes on a quiet machine; PEERS="--all --rounds 5")
+bench-peers: .venv/.ready ## voxpool beside other queues and bare relays, in turn (a quarter of an hour; only of use on a quiet machine; PEERS="--all --rounds 5")
 	@$(BIN)/python -m bench.peers $(PEERS)
 
 erlang: .venv/.ready ## the mean wait of five seeds x 1 million jobs against Erlang C (long)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import httpx
 
-from bench._peers import PAIR
+from bench._processes import PAIR
 from bench._rows import Row, print_rows
 from bench.round_trips import AUDIO, free_port, process, until_listening
 from voxpool import Client, Work, worker

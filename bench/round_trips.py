@@ -24,7 +24,7 @@ import httpx
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench._peers import PAIR
+from bench._processes import PAIR
 from bench._rows import Row, print_rows
 from voxpool.scheduler.protocol import codec
 from voxpool.scheduler.protocol.messages import Hello, JobResult, RejectedSubmit, Submit
@@ -159,9 +159,9 @@ async def _measure(call: Call, in_flight: int, seconds: float) -> Figures:
 @contextlib.contextmanager
 def _relay() -> Iterator[int]:
     port = free_port()
-    with process("bench._peers", "relay", str(port)):
+    with process("bench._processes", "relay", str(port)):
         until_listening(port)
-        with process("bench._peers", "worker", f"ws://127.0.0.1:{port}/worker"):
+        with process("bench._processes", "worker", f"ws://127.0.0.1:{port}/worker"):
             yield port
 
 
@@ -172,7 +172,7 @@ def scheduler(store: str, *flags: str, log: Path | None = None) -> Iterator[tupl
     words = ("voxpool.scheduler", "serve", "--port", str(port), "--store", store, *flags)
     with process(*words, log=log) as server:
         until_listening(port)
-        with process("bench._peers", "node", f"ws://127.0.0.1:{port}/ws/node"):
+        with process("bench._processes", "node", f"ws://127.0.0.1:{port}/ws/node"):
             deadline_s = time.monotonic() + 10
             while not httpx.get(f"http://127.0.0.1:{port}/v1/nodes").json()["total"]:
                 assert time.monotonic() < deadline_s, "the node does not register"

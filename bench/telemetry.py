@@ -97,7 +97,7 @@ def _all(log: Path) -> Iterator[dict[str, tuple[int, int]]]:
     port = free_port()
     traces = ("--traces-endpoint", f"http://127.0.0.1:{port}", "--traces-queue-max", "1000000", "--traces-sample")
     with contextlib.ExitStack() as closing:
-        closing.enter_context(process("bench._peers", "receiver", str(port)))
+        closing.enter_context(process("bench._processes", "receiver", str(port)))
         until_listening(port)
         yield {
             BASE: closing.enter_context(scheduler("memory", *QUIET)),

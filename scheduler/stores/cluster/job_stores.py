@@ -3,7 +3,8 @@
 A partition's calls go to the primary of its slot; there is one connection for each primary. Whatever goes wrong (MOVED,
 ASK, TRYAGAIN, READONLY, LOADING, CLUSTERDOWN, MASTERDOWN, too few acknowledgements, a lost connection) means "not now":
 the flush has failed, the caller repeats it, and the primary is located again before. ASK is not followed: a script
-has ten keys, some of which do not exist, and the new server of a slot refuses such calls until the slot has moved.
+gets all keys of its partition, some of which may not exist, and the new server of a slot refuses such calls until the
+slot has moved.
 """
 
 from __future__ import annotations

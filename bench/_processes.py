@@ -1,7 +1,7 @@
-"""The peers of the round trips, one a process: a bare relay, an echoing worker, a node that answers at once.
+"""The other ends of the round trips, one a process: a bare relay, an echoing worker, a node that answers at once.
 
-Usage: python -m bench._peers relay PORT | worker URL | node URL | receiver PORT (of spans). All use the same WebSocket
-library and event loop.
+Usage: python -m bench._processes relay PORT | worker URL | node URL | receiver PORT (of spans). All use the same
+WebSocket library and event loop.
 """
 
 from __future__ import annotations
