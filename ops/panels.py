@@ -150,6 +150,12 @@ NODES = (
         _now_by("voxpool_pool_nodes", "pair"),
     ),
     Panel(
+        "Wanted nodes of each pool",
+        "short",
+        "What its jobs need: above its nodes for long, more are needed, or the autoscaler does not follow.",
+        _now_by("voxpool_nodes_wanted", "pair"),
+    ),
+    Panel(
         "Dispatches",
         "ops",
         "sent: to a node. nobody: no node had room. stale: of a node that is not connected here, after a restart.",
@@ -283,9 +289,30 @@ STORE = (
         _by("voxpool_trace_spans_total", "result"),
     ),
 )
+SEVERAL = (
+    Panel(
+        "Partitions that can't be reached",
+        "short",
+        "Jobs of their pairs stand still. At one scheduler it is its network, at all of them it is Redis.",
+        (Query("max by (instance) (voxpool_partitions_failing)", "{{instance}}"),),
+    ),
+    Panel(
+        "Leases that ended",
+        "ops",
+        "A scheduler was silent for longer than its lease; others ran its jobs again.",
+        _by("voxpool_scheduler_lapses_total", "instance"),
+    ),
+    Panel(
+        "Jobs taken over",
+        "ops",
+        "From schedulers that died, by those that live.",
+        _by("voxpool_jobs_adopted_total", "instance"),
+    ),
+)
 ROWS: dict[str, tuple[Panel, ...]] = {
     "Jobs": JOBS,
     "Nodes": NODES,
     "Table and process": TABLE,
     "Store and doors": STORE,
+    "Several schedulers": SEVERAL,
 }

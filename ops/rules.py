@@ -54,11 +54,22 @@ RULES = (
         CRITICAL,
         "voxpool_pool_nodes == 0\n"
         "and on (job, instance, pair)\n"
-        "  (voxpool_jobs_waiting > 0 or increase(voxpool_jobs_submitted_total[<5m>]) > 0)",
+        "  (voxpool_jobs_waiting > 0 or increase(voxpool_jobs_submitted_total[<5m>]) > 0)\n"
+        "unless on (job, pair)\n"
+        '  (voxpool_pool_nodes > 0 and on (job, instance) voxpool_build_info{jobs="redis"})',
         "<1m>",
         "no node serves {{ $labels.pair }}",
-        "Submits of the pair are refused (no_node). Start nodes for it, or find out why they left "
-        "(node_offline, node_refused in the log).",
+        "Submits of the pair are refused (no_node), or fail after waiting_timeout_s where schedulers share their jobs. "
+        "Start nodes for it, or find out why they left (node_offline, node_refused in the log).",
+    ),
+    Rule(
+        "VoxpoolTooFewNodes",
+        WARNING,
+        "sum by (job, pair) (voxpool_nodes_wanted)\n> 1.2 * (sum by (job, pair) (voxpool_pool_nodes) > 0)",
+        "<5m>",
+        "the jobs of {{ $labels.pair }} need {{ $value | humanize }} nodes, more than there are",
+        "What waits would take its nodes more than six seconds. Where nodes are started by this number, the autoscaler "
+        "is at its maximum, or new nodes find no machine or no scheduler.",
     ),
     Rule(
         "VoxpoolWaitingGrows",
@@ -150,6 +161,33 @@ RULES = (
         "the store of {{ $labels.instance }} does not answer",
         "No job gets a node until it answers; running ones go on. Look at the Redis: does it run, is it reachable, is "
         "it full, is it a replica? store_failed in the log has its words.",
+    ),
+    Rule(
+        "VoxpoolPartitionsFailing",
+        CRITICAL,
+        "voxpool_partitions_failing > 0",
+        "<30s>",
+        "{{ $labels.instance }} can't reach {{ $value }} partitions of the jobs in Redis",
+        "Jobs of their pairs stand still; the other pairs go on. At one scheduler: its network. At all of them: a "
+        "primary is away and has no replica, or the fail-over hangs. store_failed in the log has Redis' words.",
+    ),
+    Rule(
+        "VoxpoolSchedulerLapsed",
+        WARNING,
+        "sum by (job, instance) (increase(voxpool_scheduler_lapses_total[<10m>])) > 0",
+        "<0s>",
+        "{{ $labels.instance }} was silent in Redis for longer than its lease",
+        "Others ran its jobs again, and what its nodes answer for them is void. It was stopped or starved of CPU, "
+        "Redis was away for as long, or clocks differ: look at the loop lag, and at store_failed in the log.",
+    ),
+    Rule(
+        "VoxpoolJobsAdopted",
+        WARNING,
+        "sum by (job, instance) (increase(voxpool_jobs_adopted_total[<10m>])) > 0",
+        "<0s>",
+        "{{ $labels.instance }} took {{ $value | humanize }} jobs back from schedulers that died",
+        "They run again, so nothing is lost; but a scheduler ended without giving back what it had. jobs_adopted in "
+        "the log names it: was it killed (memory, no time to drain), or silent for longer than its lease?",
     ),
     Rule(
         "VoxpoolScriptErrors",

@@ -184,6 +184,33 @@ async def redis_full(patient: Patient) -> AsyncIterator[Heal]:
 
 
 @asynccontextmanager
+async def silent_for_longer_than_its_lease(patient: Patient) -> AsyncIterator[Heal]:
+    # Mostly awake: while it seems down, VoxpoolDown silences what else is said about it.
+    async with again_and_again(lambda: frozen(patient.scheduler, for_s=1.3, then_s=5.0)) as stop:
+        yield stop
+
+
+@asynccontextmanager
+async def neighbour_dies(patient: Patient) -> AsyncIterator[Heal]:
+    """Another scheduler on the same Redis is killed while its node has work."""
+    pair, has_work = "taken:en", asyncio.Event()
+
+    async def work(work: Work) -> None:
+        has_work.set()
+        await asyncio.Event().wait()
+
+    other = Patient(patient.folder, f"{patient.name}-neighbour", patient.flags, patient.redis)
+    try:
+        await asyncio.to_thread(other.start)
+        async with node(other, pair, work), traffic(other, pair, 5):
+            await has_work.wait()
+            other.kill()
+            yield other.again
+    finally:
+        other.end_all()
+
+
+@asynccontextmanager
 async def cleanup_off(patient: Patient) -> AsyncIterator[Heal]:
     async def restart(*flags: str) -> None:
         patient.kill()
@@ -226,7 +253,7 @@ FAULTS = (
         "gone:en",
     ),
     Fault(
-        ("VoxpoolWaitingGrows", "VoxpoolWaitP99"),
+        ("VoxpoolTooFewNodes", "VoxpoolWaitingGrows", "VoxpoolWaitP99"),
         "pools",
         "twice as many jobs as the one slot of a pair can do",
         "20 slots more",
@@ -257,6 +284,27 @@ FAULTS = (
     ),
     Fault(("VoxpoolSubmitsRefused",), "full", "more submits than jobs_max", "the traffic ends", too_many_submits),
     Fault(("VoxpoolStoreDown",), "store", "Redis is killed", "started again, empty", redis_dead),
+    Fault(
+        ("VoxpoolPartitionsFailing",),
+        "partitions",
+        "the Redis that has the jobs is killed",
+        "started again, empty",
+        redis_dead,
+    ),
+    Fault(
+        ("VoxpoolSchedulerLapsed",),
+        "lapsed",
+        "a scheduler gets SIGSTOP for longer than scheduler_lease_s, again and again",
+        "left alone",
+        silent_for_longer_than_its_lease,
+    ),
+    Fault(
+        ("VoxpoolJobsAdopted",),
+        "heir",
+        "another scheduler on its Redis is killed while its node has work",
+        "started again",
+        neighbour_dies,
+    ),
     Fault(("VoxpoolScriptErrors",), "out-of-memory", "Redis is at its maxmemory", "maxmemory is raised", redis_full),
     Fault(
         ("VoxpoolCleanupNotRunning", "VoxpoolResidentJobsAboveBound"),

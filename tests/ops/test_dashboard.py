@@ -64,12 +64,6 @@ async def test_every_query_finds_values_and_every_metric_is_exported(tmp_path: P
 
 
 NOT_SHOWN = {
-    "voxpool_build_info",
-    # For what scales nodes (ops/kubernetes), and for several schedulers (docs/guides/several-schedulers.md).
-    "voxpool_nodes_wanted",
-    "voxpool_partitions_failing",
-    "voxpool_scheduler_lapses_total",
-    "voxpool_jobs_adopted_total",
     "voxpool_retention_seconds",
     "voxpool_store_keys_timestamp_seconds",
     "voxpool_process_start_time_seconds",

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.ops.command_lines import flags_of, settings_of
-from tests.ops.monitoring import OPS
+from tests.ops.monitoring import OPS, PROMETHEUS_FILE
 from tests.ops.test_containers import docker_environment, seconds
 from tests.servers import RedisServer
 from voxpool.scheduler.config import Settings
@@ -176,10 +176,7 @@ def test_the_fleet_is_scaled_by_a_metric_that_exists(name: str, tmp_path: Path) 
 
 
 def test_three_schedulers_of_compose_share_one_redis() -> None:
-    files = ["-f", str(OPS / "docker-compose.yml"), "-f", str(OPS / "three-schedulers.yml")]
-    read = subprocess.run(["docker-compose", *files, "config"], capture_output=True, text=True, check=False)
-    assert read.returncode == 0 and not read.stderr, read.stderr
-    services = yaml.safe_load(read.stdout)["services"]
+    services = services_of("docker-compose.yml", "three-schedulers.yml")
     schedulers = [name for name in services if name.startswith("scheduler")]
     assert len(schedulers) == 3
     found = [settings_of(services[n]["command"], docker_environment() | services[n]["environment"]) for n in schedulers]
@@ -192,6 +189,45 @@ def test_three_schedulers_of_compose_share_one_redis() -> None:
     command = services["redis"]["command"]
     assert command[command.index("--appendonly") + 1] == "yes"
     assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+
+
+def test_prometheus_of_compose_scrapes_each_of_three_schedulers() -> None:
+    one, three = services_of("docker-compose.yml"), services_of("docker-compose.yml", "three-schedulers.yml")
+    began = [services["prometheus"]["command"] for services in (one, three)]
+    assert [word.replace("three-schedulers.yml", "prometheus.yml") for word in began[1]] == began[0]
+    (flag,) = set(began[1]) - set(began[0])
+    config = yaml.safe_load(PROMETHEUS_FILE.read_text())
+    (static,) = config["scrape_configs"][0]["static_configs"]
+    static["targets"] = [f"{name}:{Settings().port}" for name in three if name.startswith("scheduler")]
+    assert yaml.safe_load(PROMETHEUS_FILE.with_name(Path(flag).name).read_text()) == config
+
+
+def test_prometheus_of_a_cluster_scrapes_exactly_the_pods_of_the_schedulers(built: Manifests) -> None:
+    config = yaml.safe_load(PROMETHEUS_FILE.with_stem("kubernetes").read_text())["scrape_configs"][0]
+    keep = config["relabel_configs"][0]
+    assert keep["action"] == "keep"
+    ports = []
+    for pod in templates(built):
+        meta = "__meta_kubernetes_pod"
+        name, value = next(item for item in pod["metadata"]["labels"].items() if item[0].endswith("/name"))
+        label = {f"{meta}_label_{re.sub('[^a-z]', '_', name)}": value}
+        for port in (port for container in pod["spec"]["containers"] for port in container.get("ports", [])):
+            found = {**label, f"{meta}_container_port_name": port["name"]}
+            if re.fullmatch(keep["regex"], ";".join(found[label] for label in keep["source_labels"])):
+                ports.append(port["containerPort"])
+    assert ports == [Settings().port]
+    assert config["kubernetes_sd_configs"][0]["namespaces"]["names"] == [
+        built["Deployment", "scheduler"]["metadata"]["namespace"]
+    ]
+
+
+def services_of(*files: str) -> dict[str, Any]:
+    """Return the services of compose files as docker-compose reads them together."""
+    command = ["docker-compose", *(word for file in files for word in ("-f", str(OPS / file))), "config"]
+    read = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert read.returncode == 0 and not read.stderr, read.stderr
+    services: dict[str, Any] = yaml.safe_load(read.stdout)["services"]
+    return services
 
 
 def pod_of(workload: dict[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from tests.ops.monitoring import ALERTMANAGER_FILE, OPS, PROMETHEUS_FILE, Receiv
 RECEIVERS = {CRITICAL: "voxpool-critical", WARNING: "voxpool-warning"}
 
 
-def test_promtool_reads_the_configuration_its_token_and_the_rules_that_it_names(tmp_path: Path) -> None:
-    text = PROMETHEUS_FILE.read_text().replace("/etc/voxpool-metrics/", f"{tmp_path}/")
+@pytest.mark.parametrize("name", ["prometheus", "three-schedulers", "kubernetes"])
+def test_promtool_reads_each_configuration_its_token_and_the_rules_that_it_names(name: str, tmp_path: Path) -> None:
+    text = PROMETHEUS_FILE.with_stem(name).read_text().replace("/etc/voxpool-metrics/", f"{tmp_path}/")
     assert str(tmp_path) in text
     (tmp_path / "prometheus.yml").write_text(text)
     (tmp_path / "token").write_text("a secret")
@@ -58,6 +59,7 @@ def test_inhibited_alerts_exist() -> None:
 CAUSES = {
     "VoxpoolDown": ["VoxpoolLoopLag", "VoxpoolStoreDown"],
     "VoxpoolStoreDown": ["VoxpoolWaitingGrows", "VoxpoolWaitP99", "VoxpoolJobsFail"],
+    "VoxpoolPartitionsFailing": ["VoxpoolStoreDown"],
     "VoxpoolPoolWithoutNodes": ["VoxpoolWaitingGrows", "VoxpoolJobsFail"],
 }
 HERE = {"job": "voxpool", "instance": "a:5010", "pair": "zh:en"}
@@ -65,6 +67,7 @@ HERE = {"job": "voxpool", "instance": "a:5010", "pair": "zh:en"}
 ELSEWHERE = {
     "VoxpoolDown": {**HERE, "instance": "b:5010"},
     "VoxpoolStoreDown": {**HERE, "instance": "b:5010"},
+    "VoxpoolPartitionsFailing": {**HERE, "instance": "b:5010"},
     "VoxpoolPoolWithoutNodes": {**HERE, "pair": "en:de"},
 }
 

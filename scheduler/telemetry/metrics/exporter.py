@@ -67,12 +67,12 @@ class Exporter:
         ProcessCollector(namespace=NAMESPACE, registry=meters.registry)  # memory, CPU and files, where there is a /proc
         build = Gauge(
             "build_info",
-            "1, with the versions of this scheduler as labels.",
-            ["version", "python"],
+            "1, with the versions of this scheduler and where its jobs are (memory or redis) as labels.",
+            ["version", "python", "jobs"],
             namespace=NAMESPACE,
             registry=meters.registry,
         )
-        build.labels(__version__, platform.python_version()).set(1)
+        build.labels(__version__, platform.python_version(), settings.jobs).set(1)
 
     async def scrape(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics as text, and its media type: OpenMetrics if `accept` (of HTTP) asks for it.
