@@ -109,7 +109,7 @@ async def serve(settings: Settings, log: Log, machine: Machine) -> int:
         await server.startup([listener])
         stop.listen()
         machine.started()
-        log(Event.SCHEDULER_STARTED, url=url, store=without_password(settings.store))
+        log(Event.SCHEDULER_STARTED, url=url, store=without_password(settings.store), instance=instance)
         secrets.warn(listener.getsockname()[0], url)
         failures: list[asyncio.Future[None]] = [failed, lost]
         ticks = asyncio.ensure_future(server.main_loop())

@@ -32,7 +32,7 @@ class Event(StrEnum):
         member.is_limited = is_limited
         return member
 
-    SCHEDULER_STARTED = "scheduler_started", INFO, "it listens", "url store"
+    SCHEDULER_STARTED = "scheduler_started", INFO, "it listens", "url store instance"
     SCHEDULER_STOPPING = (
         "scheduler_stopping",
         INFO,
