@@ -15,12 +15,18 @@
 -- Called by  the members role, three times a lease
 
 --- @include "_partition"
---- @include "_turns"
+--- @include "_groups"
 --- @include "_batch"
+--- @include "_ends"
+--- @include "_whole"
+--- @include "_turns"
+--- @include "_waiting"
+--- @include "_back"
 
 local scheduler, now, lease, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, judges = tonumber(ARGV[5]), ARGV[6] == '1'
 local DEAD_MAX = 4 -- dead schedulers of one call
+local LATEST = 9007199254740991
 
 local ended = call('ZSCORE', SCHEDULERS, scheduler)
 call('ZADD', SCHEDULERS, now + lease, scheduler)
@@ -37,7 +43,8 @@ for _, one in ipairs(judges and call('ZRANGEBYSCORE', SCHEDULERS, '-inf', now, '
   end
 end
 
-local batch = open_batch(scheduler, now, ids)
+local batch = open_batch(scheduler, now)
+read_texts(batch, ids)
 for _, its in ipairs(dead) do
   its.is_last = #its.held < limit and #its.letters < limit and #its.wishes < limit and #its.nodes < limit
   if its.is_last then
@@ -52,12 +59,12 @@ for _, its in ipairs(dead) do
   local one = its.name
   for _, entry in ipairs(its.held) do
     local id = string.sub(entry, #one + 2)
-    local j = batch.jobs[id]
+    local j = job_of(batch, id)
     leave(batch, TAKEN, entry)
     if j and j.state == RUNS and j.by == one then
-      j.lost = j.lost + 1
+      j.lost = string.format('%d', j.lost + 1)
       if has_attempts(j) then
-        wait(batch, id, j, now + waiting)
+        wait_again(batch, id, j, string.format('%d', now + waiting))
       else
         finish(batch, id, j, FAILED, 'attempts_max|scheduler_lost', '')
       end
@@ -84,5 +91,6 @@ for _, its in ipairs(dead) do
   answers[#answers + 1] = one
   answers[#answers + 1] = tostring(#its.held)
 end
+close_queue(batch)
 answers[2], answers[3] = tostring(count(batch, 'open', 0)), tostring(count(batch, 'bytes', 0))
-return close(batch, answers)
+return answers

@@ -11,18 +11,32 @@
 -- Called by  the feed of the partition: a client cancels, its session ends, it does not want to wait any longer
 
 --- @include "_partition"
---- @include "_turns"
+--- @include "_groups"
 --- @include "_batch"
+--- @include "_ends"
+--- @include "_whole"
+--- @include "_turns"
+--- @include "_waiting"
+--- @include "_back"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])
 local FIRST, WIDTH = 3, 3
 local GIVEN_UP = 'g'
 
-local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
+-- The caller has no client any more that waits for the job; returns whether another scheduler has one. Else nothing changes.
+local function leave_client(batch, id, j)
+  local clients = other_clients(batch, j)
+  if #clients == 0 then return false end
+  j.client = table.concat(clients, ',')
+  put(batch, id, text_of(j))
+  return true
+end
+
+local batch = open_batch(scheduler, now, ARGV, FIRST, WIDTH)
 local answers = {}
 for at = FIRST, #ARGV, WIDTH do
   local id, state, outcome = unpack(ARGV, at, at + WIDTH - 1)
-  local j = batch.jobs[id]
+  local j = job_of(batch, id)
   local word, record = 'GONE', ''
   if j and FINAL[j.state] then
     word, record = 'ENDED', text_of(j)
@@ -37,4 +51,5 @@ for at = FIRST, #ARGV, WIDTH do
   answers[#answers + 1] = word
   answers[#answers + 1] = record
 end
-return close(batch, answers)
+close_queue(batch)
+return answers

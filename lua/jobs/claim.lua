@@ -8,30 +8,33 @@
 -- Called by  the feed of the partition, when a node registers with running jobs
 
 --- @include "_partition"
---- @include "_turns"
 --- @include "_batch"
+--- @include "_member"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])
 local FIRST, WIDTH = 3, 2
 
-local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
+local batch = open_batch(scheduler, now, ARGV, FIRST, WIDTH)
 be_member(batch)
 local answers = {}
 for at = FIRST, #ARGV, WIDTH do
   local id, attempt = ARGV[at], ARGV[at + 1]
-  local j = batch.jobs[id]
-  local word, record = 'GONE', ''
-  if j and j.state == RUNS and j.attempt == tonumber(attempt) then
-    if j.by ~= scheduler then
-      leave(batch, TAKEN, j.by .. '|' .. id)
-      tell(batch, j.by, 'moved', id .. '|' .. attempt)
-      j.by = scheduler
+  local record = batch.texts[id] or ''
+  local word, state, by, its_attempt, rest = 'GONE', string.match(record, '^(%l)|([^|]*)|(%d+)(|.*)$')
+  if state == RUNS and its_attempt == attempt then
+    if by ~= scheduler then
+      leave(batch, TAKEN, by .. '|' .. id)
+      tell(batch, by, 'moved', id .. '|' .. attempt)
       enter(batch, TAKEN, scheduler .. '|' .. id)
-      changed(batch, id, j)
+      record = RUNS .. '|' .. scheduler .. '|' .. attempt .. rest
+      put(batch, id, record)
     end
-    word, record = 'OK', text_of(j)
+    word = 'OK'
+  else
+    record = ''
   end
   answers[#answers + 1] = word
   answers[#answers + 1] = record
 end
-return close(batch, answers)
+close(batch)
+return answers

@@ -10,25 +10,32 @@
 -- Called by  the members role of every scheduler, each second
 
 --- @include "_partition"
---- @include "_turns"
+--- @include "_groups"
 --- @include "_batch"
+--- @include "_ends"
+--- @include "_whole"
+--- @include "_turns"
+--- @include "_waiting"
+--- @include "_back"
 
 local now, waiting, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local ids = call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit)
-local batch = open_batch('', now, ids)
+local batch = open_batch('', now)
+read_texts(batch, ids)
 for _, id in ipairs(ids) do
-  local j = batch.jobs[id]
+  local j = job_of(batch, id)
   if not j or j.state == RUNS or FINAL[j.state] then
     leave(batch, DUE, id) -- a part of the data was lost
   elseif j.expires ~= '0' and tonumber(j.expires) <= now then
     take_out(batch, id, j)
     finish(batch, id, j, FAILED, 'expired', '')
   elseif j.state == RESTS then
-    wait(batch, id, j, now + waiting)
+    wait_again(batch, id, j, string.format('%d', now + waiting))
   else
     take_out(batch, id, j)
     finish(batch, id, j, FAILED, 'waiting_timeout', '')
   end
 end
-return close(batch, {tostring(#ids)})
+close_queue(batch)
+return {tostring(#ids)}

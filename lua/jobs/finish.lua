@@ -9,28 +9,33 @@
 -- Called by  the feed of the partition, for results of nodes
 
 --- @include "_partition"
---- @include "_turns"
 --- @include "_batch"
+--- @include "_ends"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])
 local FIRST, WIDTH = 3, 4
+-- Until, prefer and since of a record change at its end; what is behind them is only extended by the outcome.
+local HEAD = '^(%l)|([^|]*)|(%d+)|([^|]*)|(%d+)|(%d+)|%d*|[^|]*|%d+|()'
+local OUTCOME = '^[^|]*|%d+|%d+|%d+|%d+|[^|]*|[^|]*|[^|]*|(.*)$'
 
-local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
-local answers = {}
+local batch = open_batch(scheduler, now, ARGV, FIRST, WIDTH)
+local since, answers = string.format('%d', now), {}
 for at = FIRST, #ARGV, WIDTH do
   local id, attempt, state, outcome = unpack(ARGV, at, at + WIDTH - 1)
-  local j = batch.jobs[id]
-  local word, client = 'LATE', ''
-  if j and j.by == scheduler and j.attempt == tonumber(attempt) then
-    if j.state == RUNS then
-      take_out(batch, id, j)
-      finish(batch, id, j, state, outcome, scheduler)
-      word, client = 'OK', j.client
-    elseif j.state == state and j.outcome == outcome then
-      word, client = 'OK', j.client
+  local text, word, client = batch.texts[id] or '', 'LATE', ''
+  local its_state, by, its_attempt, clients, lost, bytes, rest = string.match(text, HEAD)
+  if by == scheduler and its_attempt == attempt then
+    if its_state == RUNS then
+      leave(batch, TAKEN, by .. '|' .. id)
+      put(batch, id, state .. '|' .. by .. '|' .. attempt .. '|' .. clients .. '|' .. lost .. '|' .. bytes .. '|||' .. since .. '|'
+        .. string.sub(text, rest) .. outcome)
+      tell_end(batch, id, since, bytes, clients, scheduler, state, by, outcome)
+      word, client = 'OK', clients
+    elseif its_state == state and string.match(text, OUTCOME, rest) == outcome then
+      word, client = 'OK', clients
     end
   end
-  answers[#answers + 1] = word
-  answers[#answers + 1] = client
+  answers[#answers + 1], answers[#answers + 2] = word, client
 end
-return close(batch, answers)
+close(batch)
+return answers

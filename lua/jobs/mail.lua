@@ -16,6 +16,7 @@
 -- Called by  the feed of the partition: at its start, after a break of the subscription, and to acknowledge
 
 --- @include "_partition"
+--- @include "_groups"
 
 local scheduler, upto, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 

@@ -13,21 +13,22 @@
 -- Called by  the feed of the partition that is the home of the name, when a node registers or leaves
 
 --- @include "_partition"
---- @include "_turns"
 --- @include "_batch"
+--- @include "_member"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])
 local FIRST, WIDTH = 3, 4
 
-local batch = open_batch(scheduler, now, {})
+local batch = open_batch(scheduler, now)
 be_member(batch)
-local names = column(ARGV, FIRST, WIDTH)
+local names = {}
+for at = FIRST, #ARGV, WIDTH do names[#names + 1] = ARGV[at] end
 local entries = call('HMGET', NODES, unpack(names))
 local set, gone, answers = {}, {}, {}
 for i, node in ipairs(names) do
   local at = FIRST + (i - 1) * WIDTH
   local number, process, again = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local holder, its_number, its_process = holder_of(entries[i])
+  local holder, its_number, its_process = string.match(entries[i] or '', '^([^|]*)|([^|]*)|(.*)$')
   local word, rest = 'OK', ''
   if process == '' then
     if holder == scheduler and tonumber(its_number) <= tonumber(number) then
@@ -54,4 +55,5 @@ for i, node in ipairs(names) do
 end
 if #set > 0 then call('HSET', NODES, unpack(set)) end
 if #gone > 0 then call('HDEL', NODES, unpack(gone)) end
-return close(batch, answers)
+close(batch)
+return answers

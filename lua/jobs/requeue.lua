@@ -14,33 +14,39 @@
 -- Called by  the feed of the partition: a node was lost, gave an error, was busy, or missed the time; no audio was found
 
 --- @include "_partition"
---- @include "_turns"
+--- @include "_groups"
 --- @include "_batch"
+--- @include "_ends"
+--- @include "_whole"
+--- @include "_turns"
+--- @include "_waiting"
+--- @include "_back"
 
 local scheduler, now, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local FIRST, WIDTH = 4, 5
 
-local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
+local batch = open_batch(scheduler, now, ARGV, FIRST, WIDTH)
 local answers = {}
 for at = FIRST, #ARGV, WIDTH do
   local id, attempt, counted, pause, reason = unpack(ARGV, at, at + WIDTH - 1)
-  local j, word = batch.jobs[id], 'LATE'
-  if j and j.state == RUNS and j.by == scheduler and j.attempt == tonumber(attempt) then
+  local j, word = job_of(batch, id), 'LATE'
+  if j and j.state == RUNS and j.by == scheduler and j.attempt == attempt then
     take_out(batch, id, j)
-    if counted ~= '0' then j.lost = j.lost + 1 end
+    if counted ~= '0' then j.lost = string.format('%d', j.lost + 1) end
     word = 'OK'
     if counted ~= '0' and not has_attempts(j) then
       word = 'ENDED'
       finish(batch, id, j, FAILED, 'attempts_max|' .. reason, '')
     elseif pause ~= '0' then
       j.state, j.by = RESTS, ''
-      changed(batch, id, j)
-      enter(batch, DUE, id, due_at(j, now + tonumber(pause)))
+      put(batch, id, text_of(j))
+      enter(batch, DUE, id, due_at(j, string.format('%d', now + pause)))
     else
-      wait(batch, id, j, counted ~= '0' and now + waiting or tonumber(j.until_ms))
+      wait_again(batch, id, j, counted ~= '0' and string.format('%d', now + waiting) or j.until_ms)
     end
   end
-  if word == 'OK' and counted == '2' then charge(batch, j) end
+  if word == 'OK' and counted == '2' and j.turn ~= '' then turns_of(batch).charge(j) end
   answers[#answers + 1] = word
 end
-return close(batch, answers)
+close_queue(batch)
+return answers

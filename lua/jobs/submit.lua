@@ -8,15 +8,16 @@
 --            waiting     ms that a job may wait
 --            jobs_max bytes_max   bounds on the unfinished jobs of the partition and on their audio
 --            waiting_max          bound on the waiting jobs of a pair
---            (job pair room expires attempts_max bytes content prefer turn meta)*
+--            (job pair room bytes prefer turn rest)*
 --                        room       1: the caller has reserved a slot for it; else 0
---                        expires    ms: when the client no longer wants it; 0 = never
 --                        bytes      of its audio, which is stored beside this script
---                        content    a word for the content of the audio, without |
 --                        prefer     a scheduler that is invited before others, and before the caller takes the job for its
 --                                   own slot; '' = any
 --                        turn       priority.cost.key when the order is fair; '' = the order of the submits
---                        meta       what the schedulers need beside, without |
+--                        rest       expires|attempts_max|content|turn|meta|: the end of its record
+--                                   expires   ms: when the client no longer wants it; 0 = never
+--                                   content   a word for the content of the audio
+--                                   meta      what the schedulers need beside
 -- Returns    for each   WAIT ''
 --                       GRANT attempt    it runs here; also the answer when it did already
 --                       KNOWN record     it was known: its record of before this call
@@ -26,25 +27,31 @@
 -- Called by  the feed of the partition, for submits of clients; for all of them again after the store lost data
 
 --- @include "_partition"
---- @include "_turns"
+--- @include "_groups"
 --- @include "_batch"
+--- @include "_member"
+--- @include "_ends"
+--- @include "_whole"
+--- @include "_turns"
+--- @include "_waiting"
 
 local scheduler, now, floor, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local jobs_max, bytes_max, waiting_max = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local FIRST, WIDTH = 8, 10
+local FIRST, WIDTH = 8, 7
 
-local batch = open_batch(scheduler, now, column(ARGV, FIRST, WIDTH))
+local batch = open_batch(scheduler, now, ARGV, FIRST, WIDTH)
 be_member(batch)
 do
   local names = {}
   for at = FIRST, #ARGV, WIDTH do
-    local priority, _, key = turn_of({turn = ARGV[at + 8]})
-    if priority then
-      names[#names + 1] = ARGV[at + 1] .. '|' .. priority
-      names[#names + 1] = names[#names] .. '|' .. key
+    local pair, turn = ARGV[at + 1], ARGV[at + 5]
+    if turn ~= '' then
+      local way = turns_of(batch).way_of(pair, turn)
+      names[#names + 1] = way.lane
+      names[#names + 1] = way.flow
     end
   end
-  read_turns(batch, names)
+  if #names > 0 then batch.fair.read_turns(names) end
 end
 
 local stored, added = {}, {}
@@ -56,23 +63,20 @@ end
 
 -- The bound that has no room for a waiting job, if any. A key may have its weight times the room that is left; what waits
 -- with a lower priority takes none of it. `*` are all who have no token.
-local function full(j)
-  local priority, cost, key = turn_of(j)
-  if not priority or key == '*' then return count_waiting(j.pair) >= waiting_max and 'waiting_max' or nil end
+local function full(pair, turn)
+  local all, way = count_waiting(pair), turn ~= '' and batch.fair.way_of(pair, turn)
+  if not way or way.key == '*' then return all >= waiting_max and 'waiting_max' or nil end
+  if all * way.cost < COST * (waiting_max - all) then return nil end -- its own are not more, and the room is not less
   local left = waiting_max
-  for one = 1, tonumber(priority) do left = left - count_waiting(j.pair .. '|' .. one) end
-  local lane = j.pair .. '|' .. priority
-  if count_waiting(lane) * tonumber(cost) < COST * left then return nil end -- its own are not more
-  return count_waiting(lane .. '|' .. key) * tonumber(cost) >= COST * left and 'share' or nil
+  for one = 1, tonumber(way.priority) do left = left - count_waiting(pair .. '|' .. one) end
+  return count_waiting(way.flow) * way.cost >= COST * left and 'share' or nil
 end
 
-local function count_one_more(j)
-  local groups = {j.pair}
-  if j.turn ~= '' then
-    local lane, key = flow_name(j)
-    groups = {j.pair, lane, lane .. '|' .. key}
-  end
-  for _, group in ipairs(groups) do added[group] = (added[group] or 0) + 1 end
+local function count_one_more(pair, turn)
+  added[pair] = (added[pair] or 0) + 1
+  if turn == '' then return end
+  local way = batch.fair.way_of(pair, turn)
+  added[way.lane], added[way.flow] = (added[way.lane] or 0) + 1, (added[way.flow] or 0) + 1
 end
 
 local function is_wanted_by(other, pair)
@@ -80,49 +84,62 @@ local function is_wanted_by(other, pair)
     and call('ZSCORE', HUNGRY, other .. '|' .. pair)
 end
 
-local answers = {}
+-- The caller has a client that waits for the job, which needs `meta`. The schedulers that had one stay: a submit that was
+-- delayed must not take the result from a client that has connected elsewhere since.
+local function add_client(id, j, meta)
+  if not string.find(',' .. j.client .. ',', ',' .. scheduler .. ',', 1, true) then
+    local clients = other_clients(batch, j)
+    clients[#clients + 1] = scheduler
+    j.client = table.concat(clients, ',')
+  elseif j.meta == meta then
+    return
+  end
+  j.meta = meta
+  put(batch, id, text_of(j))
+end
+
+local since, until_ms, answers = string.format('%d', now), string.format('%d', now + waiting), {}
 for at = FIRST, #ARGV, WIDTH do
-  local id, pair, room, expires, attempts_max, bytes, content, prefer, turn, meta = unpack(ARGV, at, at + WIDTH - 1)
-  local size = tonumber(bytes)
-  local j, word, rest = batch.jobs[id], 'WAIT', ''
+  local id, pair, room, bytes, prefer, turn, rest = unpack(ARGV, at, at + WIDTH - 1)
+  local j, word, said = job_of(batch, id), 'WAIT', ''
   local starts = room == '1' and count_waiting(pair) == 0
-  local anew = j and (j.state == 'g' or j.state == FAILED and j.attempt == tonumber(j.first))
+  local anew = j and (j.state == 'g' or j.state == FAILED and j.attempt == j.first)
   if j and not anew then
+    local content, meta = string.match(rest, '^%d+|%d+|([^|]*)|[^|]*|([^|]*)|$')
     if j.pair ~= pair or j.content ~= content then
       word = 'CONFLICT'
     else
-      word, rest = 'KNOWN', text_of(j)
-      if j.state == RUNS and j.by == scheduler then word, rest = 'GRANT', tostring(j.attempt) end
-      if not FINAL[j.state] and (add_client(batch, j) or j.meta ~= meta) then
-        j.meta = meta
-        changed(batch, id, j)
-      end
+      word, said = 'KNOWN', batch.texts[id]
+      if j.state == RUNS and j.by == scheduler then word, said = 'GRANT', j.attempt end
+      if not FINAL[j.state] then add_client(id, j, meta) end
     end
   elseif count(batch, 'open', 0) >= jobs_max then
-    word, rest = 'FULL', 'jobs_max'
-  elseif count(batch, 'bytes', 0) + size > bytes_max then
-    word, rest = 'FULL', 'bytes_max'
-  elseif not starts and full({pair = pair, turn = turn}) then
-    word, rest = 'FULL', full({pair = pair, turn = turn})
+    word, said = 'FULL', 'jobs_max'
+  elseif count(batch, 'bytes', 0) + bytes > bytes_max then
+    word, said = 'FULL', 'bytes_max'
+  elseif not starts and full(pair, turn) then
+    word, said = 'FULL', full(pair, turn)
   else
-    local attempt = j and j.attempt or 0
+    local first = j and j.attempt or '0'
+    local attempt, place = first, string.format('%016d', count(batch, 'place', 1))
     count(batch, 'open', 1)
-    count(batch, 'bytes', size)
-    j = {
-      place = string.format('%d', count(batch, 'place', 1)), pair = pair, client = scheduler, attempt = attempt,
-      first = attempt, lost = 0, attempts_max = attempts_max, expires = expires, bytes = bytes,
-      content = content, since = string.format('%d', now), prefer = prefer, turn = turn, meta = meta, outcome = '',
-      until_ms = string.format('%d', now + waiting),
-    }
+    count(batch, 'bytes', bytes)
+    local head = WAITS .. '||'
     if starts and not is_wanted_by(prefer, pair) then
-      take(batch, id, j, floor)
-      word, rest = 'GRANT', tostring(j.attempt)
+      attempt = string.format('%d', math.max(first, floor) + 1)
+      head, word, said = RUNS .. '|' .. scheduler .. '|', 'GRANT', attempt
+      enter(batch, TAKEN, scheduler .. '|' .. id)
     else
-      count_one_more(j)
-      wait(batch, id, j, now + waiting)
+      count_one_more(pair, turn)
+      local expires = string.match(rest, '^%d+')
+      wait(batch, id, {
+        pair = pair, turn = turn, place = place, expires = expires, prefer = prefer, attempt = first, first = first,
+      }, until_ms)
     end
+    put(batch, id, head .. attempt .. '|' .. scheduler .. '|0|' .. bytes .. '|' .. until_ms .. '|' .. prefer .. '|' .. since .. '|'
+      .. pair .. '|' .. place .. '|' .. first .. '|' .. rest)
   end
-  answers[#answers + 1] = word
-  answers[#answers + 1] = rest
+  answers[#answers + 1], answers[#answers + 2] = word, said
 end
-return close(batch, answers)
+close_queue(batch)
+return answers

@@ -21,8 +21,8 @@ if #ids == 0 then return {'0'} end
 
 local gone = {}
 for i, text in ipairs(call('HMGET', RECORDS, unpack(ids))) do
-  local j = text and parse(text)
-  if j and FINAL[j.state] and j.since == ends[i] then gone[#gone + 1] = ids[i] end -- else it began anew
+  local state, since = string.match(text or '', '^(%l)|[^|]*|%d+|[^|]*|%d+|%d+|%d*|[^|]*|(%d+)|')
+  if FINAL[state or ''] and since == ends[i] then gone[#gone + 1] = ids[i] end -- else it began anew
 end
 if #gone > 0 then call('HDEL', RECORDS, unpack(gone)) end
 call('LTRIM', ENDED, #ids, -1)

@@ -46,20 +46,20 @@ class Record(NamedTuple):
     """A job as the store has it; the fields are those of lua/README.md."""
 
     state: str
-    pair: str
-    place: int
-    client: str
     by: str
     attempt: int
-    first: int
+    client: str
     lost: int
-    attempts_max: int
-    expires_ms: int
-    until_ms: str
     bytes: int
-    content: str
-    since_ms: int
+    until_ms: str
     prefer: str
+    since_ms: int
+    pair: str
+    place: int
+    first: int
+    expires_ms: int
+    attempts_max: int
+    content: str
     turn: str
     meta: str
     outcome: str
@@ -74,40 +74,40 @@ def record_of(text: str) -> Record:
     """Return the record that a script has returned as `text`."""
     (
         state,
-        pair,
-        place,
-        client,
         by,
         attempt,
-        first,
+        client,
         lost,
-        attempts_max,
-        expires,
+        bytes,
         until,
-        size,
-        content,
-        since,
         prefer,
+        since,
+        pair,
+        place,
+        first,
+        expires,
+        attempts_max,
+        content,
         turn,
         meta,
         outcome,
     ) = text.split("|", 17)
     return Record(
         state,
-        pair,
-        int(place),
-        client,
         by,
         int(attempt),
-        int(first),
+        client,
         int(lost),
-        int(attempts_max),
-        int(expires),
+        int(bytes),
         until,
-        int(size),
-        content,
-        int(since),
         prefer,
+        int(since),
+        pair,
+        int(place),
+        int(first),
+        int(expires),
+        int(attempts_max),
+        content,
         turn,
         meta,
         outcome,
@@ -185,8 +185,8 @@ def submit(
     """Answer: WAIT '', GRANT attempt, KNOWN record, CONFLICT '' or FULL reason for each job."""
     args = [scheduler, str(now_ms), str(floor), str(waiting_ms), *map(str, bounds)]
     for job_id, pair, room, expires_ms, attempts_max, size, content, prefer, meta, turn in jobs:
-        numbers = (str(expires_ms), str(attempts_max), str(size))
-        args += (job_id, pair, "1" if room else "0", *numbers, content, prefer, turn, meta)
+        rest = f"{expires_ms}|{attempts_max}|{content}|{turn}|{meta}|"
+        args += (job_id, pair, "1" if room else "0", str(size), prefer, turn, rest)
     return ScriptCall("submit", args)
 
 
@@ -203,11 +203,10 @@ def take(
 def taken_of(answer: Sequence[str]) -> list[Taken]:
     """Return the jobs in an answer of take or mine."""
     found = []
-    for at in range(0, len(answer), 9):
-        job_id, attempt, pair, client, size, expires, lost, attempts_max, meta = answer[at : at + 9]
-        found.append(
-            Taken(job_id, int(attempt), pair, client, int(size), int(expires), int(lost), int(attempts_max), meta)
-        )
+    for job_id, text in zip(answer[::2], answer[1::2], strict=True):
+        record = record_of(text)
+        limits = (record.expires_ms, record.lost, record.attempts_max)
+        found.append(Taken(job_id, record.attempt, record.pair, record.client, record.bytes, *limits, record.meta))
     return found
 
 

@@ -17,9 +17,9 @@ NETWORK_S = 50e-6
 """One way between two machines of a data centre."""
 TIMEOUT_S = 0.5
 """After which a call to a server that can't be reached fails."""
-JOB_ARGUMENTS = {"submit": (7, 10), "finish": (2, 4)}
+JOB_ARGUMENTS = {"submit": (7, 7), "finish": (2, 4)}
 """Script -> arguments before the first job, and of each job."""
-TAKEN_FIELDS = 9
+TAKEN_FIELDS = 2
 WEIGHT_OF_TAKE = 0.6
 """The part of the cost of a job elsewhere that is take's; the rest is that of mail."""
 

@@ -39,9 +39,19 @@ class Job:
     @property
     def text(self) -> str:
         """The record as the store has it."""
-        numbers = (self.attempt, self.first, self.lost, self.attempts_max, self.expires, self.until, self.bytes)
-        head = (self.state, self.pair, self.place, self.client, self.by, *numbers)
-        return "|".join(map(str, (*head, self.content, self.since, self.prefer, self.turn, self.meta, self.outcome)))
+        head = (
+            self.state,
+            self.by,
+            self.attempt,
+            self.client,
+            self.lost,
+            self.bytes,
+            self.until,
+            self.prefer,
+            self.since,
+        )
+        rest = (self.pair, f"{self.place:016d}", self.first, self.expires, self.attempts_max, self.content, self.turn)
+        return "|".join(map(str, (*head, *rest, self.meta, self.outcome)))
 
     @property
     def came_back(self) -> bool:

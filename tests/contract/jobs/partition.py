@@ -130,9 +130,7 @@ class Partition:
         return [next(name for name, job in self.jobs.items() if job is one) for one in taken]
 
     def _row(self, job_id: str) -> list[str]:
-        job = self.jobs[job_id]
-        numbers = (job.bytes, job.expires, job.lost, job.attempts_max)
-        return [job_id, str(job.attempt), job.pair, job.client, *map(str, numbers), job.meta]
+        return [job_id, self.jobs[job_id].text]
 
     def invite_for(self, waits: dict[str, int], now: int) -> None:
         for pair, most in waits.items():
@@ -144,8 +142,9 @@ class Partition:
         scheduler, (now, floor, waiting, jobs_max, bytes_max, waiting_max) = args[0], map(int, args[1:7])
         self.be_member(scheduler)
         answer, waits = [], Counter[str]()
-        for at in range(7, len(args), 10):
-            job_id, pair, room, expires, attempts_max, size, content, prefer, turn, meta = args[at : at + 10]
+        for at in range(7, len(args), 7):
+            job_id, pair, room, size, prefer, turn, rest = args[at : at + 7]
+            expires, attempts_max, content, _, meta, _ = rest.split("|")
             starts = room == "1" and not self.waiting(pair)
             job = self.jobs.get(job_id)
             anew = job is not None and (job.state == "g" or (job.state == "f" and job.attempt == job.first))

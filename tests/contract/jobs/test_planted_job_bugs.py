@@ -15,41 +15,41 @@ SEEDS = range(1, 30)
 
 BUGS = {
     "a job is due after its client has given it up": Bug(
-        "_partition", "expires > 0 and math.min(expires, until_ms) or until_ms", "until_ms"
+        "_waiting", "math.min(tonumber(j.expires), tonumber(until_ms))", "until_ms"
     ),
     "a job of its own overtakes those that wait": Bug(
         "submit", "room == '1' and count_waiting(pair) == 0", "room == '1'"
     ),
     "a known job is entered again": Bug("submit", "if j and not anew then", "if false then"),
-    "a job that failed untried stays failed": Bug(
-        "submit", "j.state == FAILED and j.attempt == tonumber(j.first)", "false"
-    ),
+    "a job that failed untried stays failed": Bug("submit", "j.state == FAILED and j.attempt == j.first", "false"),
     "a job that failed after a try begins anew": Bug(
-        "submit", "j.state == FAILED and j.attempt == tonumber(j.first)", "j.state == FAILED"
+        "submit", "j.state == FAILED and j.attempt == j.first", "j.state == FAILED"
     ),
     "other audio under the same name is accepted": Bug("submit", "j.pair ~= pair or j.content ~= content", "false"),
-    "the result goes to the scheduler that the client has left only": Bug("submit", "add_client(batch, j) or", ""),
+    "the result goes to the scheduler that the client has left only": Bug(
+        "submit", "clients[#clients + 1] = scheduler", ""
+    ),
     "a delayed submit takes the result from the next scheduler": Bug(
-        "_batch", "clients[#clients + 1] = one end", "clients = {} end"
+        "_whole", "clients[#clients + 1] = one end", "clients = {} end"
     ),
     "attempts begin at 1 again in a new life": Bug(
-        "submit", "local attempt = j and j.attempt or 0", "local attempt = 0"
+        "submit", "local first = j and j.attempt or '0'", "local first = '0'"
     ),
     "the bound of jobs is one too high": Bug(
         "submit", "count(batch, 'open', 0) >= jobs_max", "count(batch, 'open', 0) > jobs_max"
     ),
-    "the bound of bytes is not checked": Bug("submit", "count(batch, 'bytes', 0) + size > bytes_max", "false"),
-    "the bound of waiting jobs is one too high": Bug(
-        "submit", "count_waiting(j.pair) >= waiting_max", "count_waiting(j.pair) > waiting_max"
-    ),
+    "the bound of bytes is not checked": Bug("submit", "count(batch, 'bytes', 0) + bytes > bytes_max", "false"),
+    "the bound of waiting jobs is one too high": Bug("submit", "all >= waiting_max and", "all > waiting_max and"),
     "the bound of waiting jobs refuses one that starts": Bug("submit", "elseif not starts and full(", "elseif full("),
     "a preferred scheduler is not asked": Bug("submit", "and not is_wanted_by(prefer, pair)", ""),
-    "a preferred scheduler is not invited first": Bug("_batch", "preferred[scheduler] and first or", ""),
+    "a preferred scheduler is not invited first": Bug("_waiting", "wish.preferred[scheduler] and first or", ""),
     "a preferred scheduler that is dead is waited for": Bug("submit", "and (lease_of(batch, other) or 0) > now", ""),
     "a wait begins again without a counted attempt": Bug(
-        "requeue", "counted ~= '0' and now + waiting or tonumber(j.until_ms)", "now + waiting"
+        "requeue",
+        "counted ~= '0' and string.format('%d', now + waiting) or j.until_ms",
+        "string.format('%d', now + waiting)",
     ),
-    "a long outcome is repeated in messages": Bug("_batch", "#outcome > OUTCOME_MAX", "false"),
+    "a long outcome is repeated in messages": Bug("_ends", "#outcome > OUTCOME_MAX", "false"),
     "a name is taken from a living process": Bug("nodes", "(again == '1' or its_process ~= process)", "again == '1'"),
     "an older connection takes its name back": Bug(
         "nodes", "(again == '1' or its_process ~= process)", "its_process ~= process"
@@ -67,25 +67,31 @@ BUGS = {
     "the nodes of a dead scheduler stay": Bug("beat", "leave(batch, ENROLLED, entry)", ""),
     "a dead scheduler is removed with nodes left": Bug("beat", " and #its.nodes < limit", ""),
     "a declined invitation stays hungry": Bug("take", "elseif was_hungry and not is_hungry then", "elseif false then"),
-    "the floor of attempts is ignored": Bug("_batch", "math.max(j.attempt, floor) + 1", "j.attempt + 1"),
+    "the floor of attempts is ignored": Bug("take", "math.max(attempt, floor) + 1", "attempt + 1"),
     "who takes jobs is no member": Bug(
-        "_batch", "if call('ZADD', SCHEDULERS, 'NX', 0, batch.by) == 1 then", "if false then"
+        "_member", "if call('ZADD', SCHEDULERS, 'NX', 0, batch.by) == 1 then", "if false then"
     ),
     "nobody is invited": Bug(
-        "_batch", "call('ZREM', HUNGRY, one[1], scheduler .. '|' .. pair)", "if true then return end"
+        "_waiting", "call('ZREM', HUNGRY, one[1], scheduler .. '|' .. pair)", "if true then return end"
     ),
     "an invitation to one that seems dead counts": Bug(
-        "_batch", "(lease_of(batch, scheduler) or 0) > batch.now", "true"
+        "_waiting", "(lease_of(batch, scheduler) or 0) > batch.now", "true"
     ),
     "mail is written for those who are gone": Bug("_batch", "if not lease_of(batch, scheduler) then return end", ""),
-    "a waiting job is never due": Bug("_batch", "enter(batch, DUE, id, due_at(j, until_ms))", ""),
-    "the audio of a job that ended is still counted": Bug("_batch", "count(batch, 'bytes', -tonumber(j.bytes))", ""),
-    "the place of a job that ended is not removed": Bug(
-        "_batch", "return leave(batch, TAKEN, j.by .. '|' .. id)", "return"
+    "a waiting job is never due": Bug("_waiting", "enter(batch, DUE, id, due_at(j, until_ms))", ""),
+    "the audio of a job that ended is still counted": Bug("_batch", "count(batch, 'bytes', -batch.freed)", ""),
+    "the place of a job that ended is not removed": Bug("finish", "leave(batch, TAKEN, by .. '|' .. id)", ""),
+    "the place of a job that was given back is not removed": Bug(
+        "_back", "return leave(batch, TAKEN, j.by .. '|' .. id)", "return"
     ),
-    "a result of any scheduler counts": Bug("finish", "j.by == scheduler and", ""),
-    "a result of an old attempt counts": Bug("finish", "and j.attempt == tonumber(attempt)", ""),
-    "a repeated result is late": Bug("finish", "j.state == state and j.outcome == outcome", "false"),
+    "the floor of attempts is ignored for a job that starts at once": Bug(
+        "submit", "math.max(first, floor) + 1", "first + 1"
+    ),
+    "a result of any scheduler counts": Bug("finish", "by == scheduler and", ""),
+    "a result of an old attempt counts": Bug("finish", "and its_attempt == attempt", ""),
+    "a repeated result is late": Bug(
+        "finish", "its_state == state and string.match(text, OUTCOME, rest) == outcome", "false"
+    ),
     "an attempt that does not count is counted": Bug("requeue", "if counted ~= '0' then j.lost", "if true then j.lost"),
     "a job is tried for ever": Bug("requeue", "counted ~= '0' and not has_attempts(j)", "false"),
     "a back-off is skipped": Bug("requeue", "elseif pause ~= '0' then", "elseif false then"),
@@ -95,20 +101,20 @@ BUGS = {
     "a client that is elsewhere now loses its job": Bug("cancel", "state == GIVEN_UP and", "false and"),
     "a job is cancelled twice": Bug("cancel", "if j and FINAL[j.state] then", "if false then"),
     "the last scheduler of a claimed job is not told": Bug(
-        "claim", "tell(batch, j.by, 'moved', id .. '|' .. attempt)", ""
+        "claim", "tell(batch, by, 'moved', id .. '|' .. attempt)", ""
     ),
-    "an old attempt is claimed": Bug("claim", "and j.attempt == tonumber(attempt)", ""),
+    "an old attempt is claimed": Bug("claim", "and its_attempt == attempt", ""),
     "later mail is acknowledged, too": Bug("mail", "<= upto then", "~= '' then"),
     "the living are judged dead": Bug("beat", "'-inf', now, 'LIMIT'", "'-inf', LATEST, 'LIMIT'"),
     "a dead scheduler is removed with jobs left": Bug("beat", "#its.held < limit and", ""),
     "a dead scheduler stays a member": Bug("beat", "call('ZREM', SCHEDULERS, its.name)", ""),
-    "what a dead scheduler had is not counted": Bug("beat", "j.lost = j.lost + 1", ""),
+    "what a dead scheduler had is not counted": Bug("beat", "j.lost = string.format('%d', j.lost + 1)", ""),
     "nobody looks for the invitations of a dead scheduler": Bug("beat", "tell(batch, other, 'look', '')", ""),
     "the wishes of a dead scheduler stay": Bug("beat", "leave(batch, HUNGRY, mine)", ""),
     "one that was removed does not learn it": Bug("beat", "if not ended then tell", "if false then tell"),
     "a job that nobody wants any more waits on": Bug("due", "j.expires ~= '0' and tonumber(j.expires) <= now", "false"),
     "a pause never ends": Bug("due", "elseif j.state == RESTS then", "elseif false then"),
-    "a job that began anew is swept": Bug("sweep", "and FINAL[j.state] and j.since == ends[i]", ""),
+    "a job that began anew is swept": Bug("sweep", "FINAL[state or ''] and since == ends[i]", "state"),
     "ended jobs are kept without a bound": Bug("sweep", "and i > too_many", ""),
 }
 

@@ -78,10 +78,10 @@ def flow_errors(flows: dict[str, str], turns: dict[str, str], jobs: Iterable[Job
     lanes = {line.rpartition("|")[0] for line in lines}
     found: dict[str, str] = {}
     for member in flows:
-        pair, priority, start, tie, key = member.lstrip("~").split("|")
+        pair, priority, start, tie, cost, key = member.lstrip("~").split("|")
         state = "i" if member.startswith("~") else "w"
-        found[f"{pair}|{priority}|{key}"] = f"{state}{start}|{tie}"
-    kept = {name: text.rpartition("|")[0] for name, text in turns.items() if name.count("|") == 2}
+        found[f"{pair}|{priority}|{key}"] = f"{state}{start}|{tie}|{cost}"
+    kept = {name: text for name, text in turns.items() if name.count("|") == 2}
     waiting = {name for name, text in found.items() if text.startswith("w")}
     errors = [] if kept == found else [f"flows {found}, but turns {kept}"]
     errors += [] if waiting == lines else [f"jobs wait in {sorted(lines)}, but flows in {sorted(waiting)}"]

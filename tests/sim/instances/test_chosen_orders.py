@@ -133,7 +133,7 @@ def test_moved_may_be_older_than_a_claim(trusts: bool, ends: str) -> None:
     assert two.end == ends
 
 
-LAST_SUBMIT_WINS = script_bug("_batch", "clients[#clients + 1] = one end", "clients = {} end")
+LAST_SUBMIT_WINS = script_bug("_whole", "clients[#clients + 1] = one end", "clients = {} end")
 
 
 @pytest.mark.parametrize(("parts", "ends"), [(PRODUCTION, "c"), (LAST_SUBMIT_WINS, "")], ids=["all", "last"])
@@ -309,7 +309,7 @@ def test_a_claim_of_a_later_attempt_ends_the_earlier_one_here() -> None:
     later, _ = two.node(two.a, name="m")
     later.holds["0.r"] = 5
     later.used = 1
-    record = Record("t", PAIR, 1, "a", "a", 5, 0, 0, 4, 0, "0", 0, "", 0, "", "", "audio", "")
+    record = Record("t", "a", 5, "a", 0, 0, "0", "", 0, PAIR, 1, 0, 0, 4, "", "", "audio", "")
     two.a.desk.claimed("0.r", 5, later, record)
     assert link.messages[-1] == ("cancel", "0.r", "1") and earlier.holds == {} and earlier.used == 0
     two.a.desk.node_answered(earlier, "0.r", 1, "c", "out")
