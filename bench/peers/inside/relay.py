@@ -89,7 +89,7 @@ async def websockets_client():
 async def picows_relay():
     from picows import WSListener, WSMsgType, ws_create_server
 
-    ends = {}
+    ends, early = {}, []
 
     class End(WSListener):
         def __init__(self, name):
@@ -97,10 +97,16 @@ async def picows_relay():
 
         def on_ws_connected(self, transport):
             ends[self.name] = transport
+            while early:
+                transport.send(WSMsgType.BINARY, early.pop(0))
 
         def on_ws_frame(self, _transport, frame):
             if frame.msg_type == WSMsgType.BINARY:
-                ends[self.other].send(WSMsgType.BINARY, frame.get_payload_as_bytes())
+                data = frame.get_payload_as_bytes()
+                if self.other in ends:
+                    ends[self.other].send(WSMsgType.BINARY, data)
+                else:
+                    early.append(data)
 
     server = await ws_create_server(lambda request: End(request.path.decode().strip("/")), "127.0.0.1", PORT)
     await server.serve_forever()
