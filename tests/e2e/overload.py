@@ -48,7 +48,7 @@ class Shape:
         """Options of the scheduler."""
         return (
             *("--waiting-max", str(self.waiting_max), "--waiting-timeout-s", "60"),
-            *("--retention-s", "1", "--cleanup-interval-s", "0.5"),
+            *("--retention-s", "1", "--cleanup-interval-s", "0.5", "--log-level", "debug"),
         )
 
 

@@ -112,7 +112,7 @@ def test_a_killed_scheduler_leaves_no_store_behind(folder: Path) -> None:
 
 def test_a_stopped_scheduler_says_goodbye_and_leaves_nothing(folder: Path) -> None:
     """At SIGTERM a client waits over HTTP and a node works: both are informed, the exit code is 0."""
-    scheduler = Scheduler(folder, "embedded")
+    scheduler = Scheduler(folder, "embedded", "--log-level", "debug")
     family = descendants_of(scheduler.pid)
 
     async def story() -> None:

@@ -17,9 +17,9 @@ from tests.e2e.conftest import running
 from tests.e2e.processes import PATIENCE_S, TONE, runs
 from voxpool.scheduler.sdk import Client, Work, Worker
 
-JOBS = 600
+JOBS = 1000
 BUFFER = 16384
-JOB_BYTES_MAX = 900
+JOB_BYTES_MAX = 400
 """Size of the log of a job that completes at its first attempt, at level info."""
 
 
@@ -68,18 +68,18 @@ async def test_jobs_keep_flowing_and_dropped_lines_are_counted(piped: Piped) -> 
         await asyncio.gather(*(client.submit(TONE, "zh:en") for _ in range(JOBS)))
         kept: list[dict[str, Any]] = []
         dropped = 0
-        while len(kept) + dropped < 3 * JOBS:  # lines are missing in several places if bursts fill the buffer
+        while len(kept) + dropped < JOBS:  # lines are missing in several places if bursts fill the buffer
             line = await asyncio.to_thread(piped.read)
             if line["event"] == "log_dropped":
                 dropped += line["lines"]
             else:
                 kept.append(line)
-        assert len(kept) + dropped == 3 * JOBS and dropped > 0
-        assert {line["event"] for line in kept} == {"job_submitted", "job_dispatched", "job_ended"}
-        assert sum(len(json.dumps(line)) + 1 for line in kept) / (len(kept) / 3) < JOB_BYTES_MAX
+        assert len(kept) + dropped == JOBS and dropped > 0
+        assert {line["event"] for line in kept} == {"job_ended"}
+        assert sum(len(json.dumps(line)) + 1 for line in kept) / len(kept) < JOB_BYTES_MAX
         await client.submit(TONE, "zh:en")
         after = await asyncio.to_thread(piped.read_until, "job_ended")
-        assert [line["event"] for line in after] == ["job_submitted", "job_dispatched", "job_ended"]
+        assert [line["event"] for line in after] == ["job_ended"]
         await asyncio.gather(*(client.submit(TONE, "zh:en") for _ in range(JOBS)))
     piped.popen.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(piped.popen.wait, PATIENCE_S) == 0  # the stop does not wait for a reader

@@ -144,7 +144,7 @@ def server() -> Iterator[RedisServer]:
 
 async def test_unfinished_jobs_go_to_the_next_scheduler(folder: Path, server: RedisServer) -> None:
     """Nodes cancel them, clients are informed and submit them again, and the next scheduler finds a clean store."""
-    flags = ("--drain-s", "0.3")
+    flags = ("--drain-s", "0.3", "--log-level", "debug")
     with started(Scheduler(folder, server.url, *flags, name="first")) as first:
         gate = Gate(first, slots=2)
         async with running(gate.worker), Client(first.url) as client, connected(first.session_url) as plain:

@@ -44,10 +44,10 @@ def test_a_planted_difference_is_found() -> None:
 
 
 def test_an_unknown_line_is_found() -> None:
-    good = {"ts": "", "level": "info", "event": "job_submitted", "job_id": "j"}
+    good = {"ts": "", "level": "info", "event": "job_ended", "job_id": "j"}
     assert strange_lines([good]) == []
-    assert strange_lines([{**good, "audio": "UklGRg=="}]) == ["job_submitted at info: ['audio']"]
-    assert strange_lines([{**good, "level": "debug"}]) == ["job_submitted at debug: []"]
+    assert strange_lines([{**good, "audio": "UklGRg=="}]) == ["job_ended at info: ['audio']"]
+    assert strange_lines([{**good, "level": "debug"}]) == ["job_ended at debug: []"]
     assert strange_lines([{**good, "event": "job_sang"}]) == ["job_sang: unknown"]
     assert strange_lines([{"event": "job_submitted"}]) == ["begins with ('event',)"]
 

@@ -88,14 +88,14 @@ class Event(StrEnum):
     )
     JOB_SUBMITTED = (
         "job_submitted",
-        INFO,
+        DEBUG,
         "a job was accepted and waits",
         "job_id session_id pair audio_bytes trace_id",
     )
     JOB_REJECTED = "job_rejected", WARNING, "a submit was refused", "pair reason", True
     JOB_DISPATCHED = (
         "job_dispatched",
-        INFO,
+        DEBUG,
         "a job was sent to a node; logged for the first 8 attempts",
         "job_id attempt node_id waited_ms trace_id",
     )
@@ -109,7 +109,7 @@ class Event(StrEnum):
         "job_ended",
         INFO,
         "a job reached its final state",
-        "job_id attempt node_id session_id state reason total_ms trace_id",
+        "job_id attempt node_id session_id pair audio_bytes state reason waited_ms total_ms trace_id",
     )
     JOB_REMOVED = "job_removed", DEBUG, "a finished job left the table", "job_id"
     JOB_FOUND_NOBODY = "job_found_nobody", DEBUG, "no node of the pair has room; the job waits", "job_id pair trace_id"
@@ -228,7 +228,7 @@ FIELDS: dict[str, str] = {
     "unfinished": "number of jobs that have not ended",
     "until_ms": "end of it, ms since 1970",
     "url": "where it listens",
-    "waited_ms": "from the submit to this dispatch, ms",
+    "waited_ms": "from the submit to this dispatch; of a job that ended, to the last one or, without one, to the end; ms",
     "wanted": "number of files that the settings need",
 }
 """What each field means, the same in every event."""

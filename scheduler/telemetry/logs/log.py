@@ -75,8 +75,8 @@ class Log:
     def plain(self, event: Event, fields: str) -> None:
         """Write `event`, whose `fields` are finished members of a JSON object: texts in them must need no escape.
 
-        Three such lines are written for each job, of names, pairs and words that were checked where they came in; it
-        costs half of what a call with fields does.
+        The line of each job is one, of names, pairs and words that were checked where they came in; it costs half of
+        what a call with fields does.
         """
         if event.level >= self.level:
             self._write(event, fields)

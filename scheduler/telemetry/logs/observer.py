@@ -22,27 +22,31 @@ ATTEMPTS_TOLD = 8
 class LogObserver(Observer):
     """Writes the events of jobs, nodes and the store.
 
-    Each `sample`-th job is logged in full (0 = none), of the others only warnings and ends that are not completed.
+    Each `sample`-th job is logged (0 = none), of the others only warnings and ends that are not completed. At the level
+    info that is one line, at the end of the job: three lines took a seventh of the scheduler's time.
     """
 
     def __init__(self, log: Log, sample: int = 1) -> None:
         self._log = log
         self._every = sample if log.level <= Event.JOB_ENDED.level else 0
-        """Which jobs are logged in full; none when the level leaves their lines out."""
-        self._is_debug = log.level <= Event.JOB_REMOVED.level
+        """Which jobs are logged; none when the level leaves their lines out."""
+        self._is_debug = log.level <= Event.JOB_SUBMITTED.level
         self._store_error = ""
 
     def _tells(self, job: Job) -> bool:
-        """Whether `job` is logged in full: always the same answer for one job."""
+        """Whether `job` is logged: always the same answer for one job."""
         return self._every == 1 or (self._every > 1 and job.sequence % self._every == 0)
 
     def job_submitted(self, job: Job) -> None:
         """A job waits."""
-        if self._tells(job):
-            self._log.plain(
+        if self._is_debug and self._tells(job):
+            self._log(
                 Event.JOB_SUBMITTED,
-                f'"job_id":"{job.job_id}"{_given("session_id", job.session_id)},"pair":"{job.pair}"'
-                f',"audio_bytes":{job.audio_bytes}{_given("trace_id", trace_id(job.trace))}',
+                job_id=job.job_id,
+                session_id=job.session_id or None,
+                pair=job.pair,
+                audio_bytes=job.audio_bytes,
+                trace_id=trace_id(job.trace),
             )
 
     def job_rejected(self, pair: str, reason: str) -> None:
@@ -59,11 +63,14 @@ class LogObserver(Observer):
 
     def job_dispatched(self, job: Job, node: Node) -> None:
         """A job was sent to a node."""
-        if job.tries <= ATTEMPTS_TOLD and self._tells(job):
-            self._log.plain(
+        if self._is_debug and job.tries <= ATTEMPTS_TOLD and self._tells(job):
+            self._log(
                 Event.JOB_DISPATCHED,
-                f'"job_id":"{job.job_id}","attempt":{job.attempt},"node_id":"{node.node_id}"'
-                f',"waited_ms":{job.dispatched_ms - job.submitted_ms}{_given("trace_id", trace_id(job.trace))}',
+                job_id=job.job_id,
+                attempt=job.attempt,
+                node_id=node.node_id,
+                waited_ms=job.dispatched_ms - job.submitted_ms,
+                trace_id=trace_id(job.trace),
             )
 
     def job_redispatched(self, job: Job, node_id: str, attempt: int, reason: str) -> None:
@@ -81,11 +88,14 @@ class LogObserver(Observer):
     def job_ended(self, job: Job) -> None:
         """A job reached its final state."""
         if job.state != COMPLETED or self._tells(job):
+            waited_ms = (job.dispatched_ms or job.ended_ms) - job.submitted_ms
             self._log.plain(
                 Event.JOB_ENDED,
                 f'"job_id":"{job.job_id}","attempt":{job.attempt}{_given("node_id", job.node_id)}'
-                f'{_given("session_id", job.session_id)},"state":"{job.state}"{_given("reason", word(job.reason))}'
-                f',"total_ms":{job.ended_ms - job.submitted_ms}{_given("trace_id", trace_id(job.trace))}',
+                f'{_given("session_id", job.session_id)},"pair":"{job.pair}","audio_bytes":{job.audio_bytes}'
+                f',"state":"{job.state}"{_given("reason", word(job.reason))}'
+                f',"waited_ms":{waited_ms},"total_ms":{job.ended_ms - job.submitted_ms}'
+                f'{_given("trace_id", trace_id(job.trace))}',
             )
 
     def job_removed(self, job: Job) -> None:
