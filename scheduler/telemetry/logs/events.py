@@ -202,6 +202,7 @@ FIELDS: dict[str, str] = {
     "generation": "which registration of the node; a new one each time",
     "goodbye": "whether the client closed properly",
     "handed_back": "number of jobs that had to be given up",
+    "instance": "name of this scheduler among those that share its jobs; `jobs_adopted` names it so",
     "job_id": "the job",
     "jobs": "number of jobs",
     "lines": "number of lines",

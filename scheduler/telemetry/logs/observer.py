@@ -95,7 +95,7 @@ class LogObserver(Observer):
                 f'{_given("session_id", job.session_id)},"pair":"{job.pair}","audio_bytes":{job.audio_bytes}'
                 f',"state":"{job.state}"{_given("reason", word(job.reason))}'
                 f',"waited_ms":{waited_ms},"total_ms":{job.ended_ms - job.submitted_ms}'
-                f'{_given("trace_id", trace_id(job.trace))}',
+                f"{_given('trace_id', trace_id(job.trace))}",
             )
 
     def job_removed(self, job: Job) -> None:
