@@ -229,7 +229,7 @@ FIELDS: dict[str, str] = {
     "unfinished": "number of jobs that have not ended",
     "until_ms": "end of it, ms since 1970",
     "url": "where it listens",
-    "waited_ms": "from the submit to this dispatch; of a job that ended, to the last one or, without one, to the end; ms",
+    "waited_ms": "from the submit to this dispatch, or to the last one of a job that ended; ms",
     "wanted": "number of files that the settings need",
 }
 """What each field means, the same in every event."""
