@@ -13,6 +13,7 @@ from voxpool.scheduler.core.allocations import Allocations
 from voxpool.scheduler.core.jobs.job import FAILED, Job
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.reasons import STOPPING
+from voxpool.scheduler.core.jobs.waiting import Place, Standing
 from voxpool.scheduler.core.nodes.node import Node
 
 
@@ -28,6 +29,10 @@ class Alone(Allocations):
     async def look_up(self, job_id: str) -> Job | None:
         """Return a job that `find` does not find, if it is elsewhere; here all jobs are in this process."""
         return None
+
+    async def standing(self, job: Job) -> tuple[Job, Standing | None, Place | None]:
+        """Return `job` as it is now; what Redis has of it, if it is there; and where it waits, if the order is fair."""
+        return job, None, self.waiting.place(job)
 
     def is_reported(self, job: Job) -> bool:
         """Whether the end of `job` will be reported to the result sink of this scheduler."""

@@ -14,6 +14,7 @@ from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
 from voxpool.scheduler.core.jobs.reasons import EXPIRED, SESSION_GONE, STOPPING, SUBMIT_REFUSALS
+from voxpool.scheduler.core.jobs.waiting import Place, Standing
 from voxpool.scheduler.core.script_queue import Outages
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import Rejected
@@ -30,6 +31,7 @@ from voxpool.scheduler.shared.details import (
 from voxpool.scheduler.shared.held import HeldJobs
 from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable, SharedWaiting
 from voxpool.scheduler.shared.local_queue import LocalQueue
+from voxpool.scheduler.shared.partition import calls
 from voxpool.scheduler.shared.partition.asked import Asked
 from voxpool.scheduler.shared.partition.calls import Bounds, Record, record_of, turn_of
 from voxpool.scheduler.shared.partition.feed import Feed
@@ -38,6 +40,7 @@ from voxpool.scheduler.shared.partition.names import home_of
 from voxpool.scheduler.shared.partition.totals import Totals
 from voxpool.scheduler.shared.registry import TEST_S, SharedRegistry
 from voxpool.scheduler.shared.slots import Slots
+from voxpool.scheduler.shared.standing import shown, standing_of
 from voxpool.scheduler.shared.store_watch import PartitionObserver, StoreWatch
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
@@ -278,26 +281,23 @@ class SharedDispatcher(HeldJobs):
         text = await answer
         return self._shown(job_id, record_of(text)) if text else None
 
+    async def standing(self, job: Job) -> tuple[Job, Standing | None, Place | None]:
+        """Ask the store where `job` is, unless it has ended; while the store does not answer, nobody knows."""
+        partition = partition_in(job.job_id, len(self.feeds))
+        if job.ended or partition is None:
+            return job, None, None
+        feed = self.feeds[partition]
+        if feed.is_repeating:
+            return job, Standing("unknown"), None
+        answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        feed.call(calls.place(job.job_id), lambda found: None if answer.done() else answer.set_result(found))
+        text, *numbers = await answer
+        if not text:
+            return job, Standing("unknown"), None
+        return self._shown(job.job_id, record_of(text)), *standing_of(record_of(text), numbers)
+
     def _shown(self, job_id: str, record: Record) -> Job:
-        job = self._guest(job_id, record)
-        job.made = record.lost
-        if record.state == "t":
-            job.state = DISPATCHED
-            job.made += 1
-            held = self._held.get(job_id)
-            if held is not None:
-                job.node_id, job.dispatched_ms = held.node_id, held.dispatched_ms
-        elif record.ended:
-            outcome = outcome_of(record.outcome)
-            job.state, job.ended_ms, job.reason, job.detail = (
-                STATES[record.state],
-                record.since_ms,
-                SESSION_GONE if record.state == "g" else outcome.reason,
-                outcome.detail,
-            )
-            job.node_id, job.dispatched_ms, job.output = outcome.node_id, outcome.dispatched_ms, outcome.output
-            job.made = outcome.attempts or record.lost
-        return job
+        return shown(self._guest(job_id, record), record, self._held.get(job_id))
 
     # ---- the end of this scheduler
 

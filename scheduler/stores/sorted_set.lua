@@ -197,9 +197,19 @@ local function group_after(low, high)
   return string.sub(high, 2)
 end
 
--- How many members lie from `low` to `high`: a group, or all before one.
+-- How many members of the group of [x|, or of that part of it, come before (x|y.
+local function count_in_front(set, low, high)
+  local name, text = string.sub(low, 2), string.sub(high, 2)
+  local group = groups_of(set)[string.sub(name, 1, string.find(name, '|', 1, true))]
+  return group and RankedList.before(group, text) - RankedList.before(group, name) or 0
+end
+
+-- How many members lie from `low` to `high`: a group, the first of one, or all before one.
 function SortedSet.count_by_lex(set, low, high)
   if low ~= '-' then
+    if string.byte(high) == UP_TO and string.sub(high, 2, #low) == string.sub(low, 2) then
+      return count_in_front(set, low, high)
+    end
     local group, _, size = find_range(set, low, high)
     return group and (size or group.size) or 0
   end

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.composition import Core
-from voxpool.scheduler.core.jobs.waiting import Place
+from voxpool.scheduler.core.jobs.waiting import Place, Standing
 from voxpool.scheduler.core.why import Decision
 from voxpool.scheduler.protocol.answers import JobView
 from voxpool.scheduler.web.jobs import find_job
@@ -33,15 +33,21 @@ class PoolNow(msgspec.Struct):
 
 
 class WhyView(msgspec.Struct):
-    """`decisions`, the oldest first, are there of a `followed` job only; `dropped` older ones were forgotten."""
+    """`decisions`, the oldest first, are there of a `followed` job only; `dropped` older ones were forgotten.
+
+    They are those of this scheduler: another one may have run the job.
+    """
 
     job: JobView
     followed: bool
     dropped: int
     decisions: list[Decision]
     pool: PoolNow
+    """Of this scheduler: the others have nodes, too, where the jobs are in Redis."""
     waiting: Place | None
     """Where it waits; null unless it does, and the setting order is fair."""
+    shared: Standing | None = None
+    """What Redis has of it; null with jobs in memory, and when it has ended."""
 
 
 class WhyDoor:
@@ -57,7 +63,8 @@ class WhyDoor:
 
     async def why(self, request: Request) -> Response:
         """Show the decisions about a job, and the state of its pool."""
-        job = await find_job(request, self._core.dispatcher, self._settings)
+        dispatcher = self._core.dispatcher
+        job, shared, place = await dispatcher.standing(await find_job(request, dispatcher, self._settings))
         pool = await self._pool(job.pair)
         followed = self._core.why.of(job.job_id)
         view = WhyView(
@@ -66,7 +73,8 @@ class WhyDoor:
             dropped=0 if followed is None else followed.dropped,
             decisions=[] if followed is None else list(followed.decisions),
             pool=pool,
-            waiting=self._core.waiting.place(job),
+            waiting=place,
+            shared=shared,
         )
         return Response(msgspec.json.encode(view), media_type="application/json")
 

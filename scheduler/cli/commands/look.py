@@ -26,6 +26,7 @@ from voxpool.scheduler.cli.reach import Reach, reach_options
 from voxpool.scheduler.errors import VoxpoolError
 
 if TYPE_CHECKING:
+    from voxpool.scheduler.core.jobs.waiting import Standing
     from voxpool.scheduler.protocol.answers import JobView
 
 JOB_STATES = click.Choice(["waiting", "dispatched", "completed", "failed", "cancelled"])
@@ -145,6 +146,22 @@ def why(reach: Reach, as_json: bool, job_id: str) -> int:
             f"priority {place.priority}: {place.higher_waiting} jobs of higher ones wait, {place.keys_ahead} keys have "
             f"their turn before, {place.key_waiting} jobs of its key wait"
         )
+    if view.shared is not None:
+        say(_standing_line(view.shared, view.job.submitted_ms, "pair" if view.waiting is None else "key"))
+    where = "" if view.shared is None else " at this scheduler"
     states = ", ".join(f"{count} {name}" for name, count in msgspec.to_builtins(view.pool).items() if count)
-    say(f"nodes of {view.job.pair} now: {states.replace('_', ' ') or 'none'}")
+    say(f"nodes of {view.job.pair}{where} now: {states.replace('_', ' ') or 'none'}")
     return EXIT_DONE
+
+
+def _standing_line(standing: Standing, submitted_ms: int, line: str) -> str:
+    if standing.state == "unknown":
+        return "Redis does not answer, or does not know it yet: where it is now is unknown"
+    if standing.state == "waits":
+        left_s = (standing.waits_until_ms - submitted_ms) / 1000
+        return (
+            f"waits in Redis: {standing.ahead} jobs of its {line} come before it; "
+            f"it fails {left_s:.3f} s after its submit if no node has taken it"
+        )
+    where = f" at the scheduler {standing.scheduler}" if standing.scheduler else ""
+    return {"pauses": "pauses after a failed attempt", "runs": "runs", "ended": "has ended"}[standing.state] + where

@@ -71,6 +71,19 @@ class Place(msgspec.Struct):
     """Waiting jobs of its key, itself included; they start in the order of their submits."""
 
 
+class Standing(msgspec.Struct):
+    """What Redis, which has the jobs of several schedulers, has of a job at one moment."""
+
+    state: str
+    """waits, pauses (after a failed attempt), runs or ended; unknown while Redis does not answer."""
+    scheduler: str = ""
+    """The instance (log event scheduler_started) that runs it, or ran its last attempt; empty while none does."""
+    ahead: int | None = None
+    """Jobs that come before it: of its pair, or of its key where the order is fair. Null unless it waits."""
+    waits_until_ms: int = 0
+    """When it fails as waiting_timeout unless a node takes it before; 0 unless it waits."""
+
+
 class SelectBatch:
     """Jobs that are put to select_node together; their queues are in flight until `WaitingJobs.settle`."""
 

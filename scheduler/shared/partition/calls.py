@@ -293,6 +293,11 @@ def find(job_ids: Sequence[str]) -> ScriptCall:
     return ScriptCall("find", list(job_ids))
 
 
+def place(job_id: str) -> ScriptCall:
+    """Answer: the record or ''; of a waiting job then what is before it: [before, line, higher, keys]."""
+    return ScriptCall("place", [job_id])
+
+
 def audio_name_of(meta: str) -> str:
     """Return the name of the audio of the job with this `meta`: its first word."""
     return meta.partition(" ")[0]

@@ -163,7 +163,9 @@ class Driver(Steps):
         self._call(calls.sweep(self._time() - RETENTION_MS, chance.choice((2, 1000)), chance.choice((1, 3, 500))))
 
     def _find(self) -> None:
-        self._call(calls.find(self._chance.sample([*sorted(self.partition.jobs), "unknown"], 1)))
+        (job_id,) = self._chance.sample([*sorted(self.partition.jobs), "unknown"], 1)
+        self._call(calls.find([job_id]))
+        self._call(calls.place(job_id))
 
     def _pass_time(self) -> None:
         self._now_ms += self._chance.choice((1, 400, 1_000, 3_000, 3_000, 11_000))

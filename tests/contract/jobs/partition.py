@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.contract.jobs.job import FINAL, NEW, OUTCOME_MAX, RESTS, RUNS, WAITS, Job
 from tests.contract.jobs.members import beat, nodes
+from tests.contract.jobs.questions import find, place
 from tests.contract.jobs.turns import Turns
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.shared.partition.calls import COST
@@ -326,9 +327,6 @@ class Partition:
         del self.ended[:count]
         return [str(count)]
 
-    def _find(self, args: list[str]) -> list[str]:
-        return [self.jobs[job_id].text if job_id in self.jobs else "" for job_id in args]
-
 
 _SCRIPTS = {
     "submit": Partition._submit,
@@ -343,5 +341,6 @@ _SCRIPTS = {
     "due": Partition._due,
     "mine": Partition._mine,
     "sweep": Partition._sweep,
-    "find": Partition._find,
+    "find": find,
+    "place": place,
 }

@@ -116,6 +116,7 @@ BUGS = {
     "a pause never ends": Bug("due", "elseif j.state == RESTS then", "elseif false then"),
     "a job that began anew is swept": Bug("sweep", "FINAL[state or ''] and since == ends[i]", "state"),
     "ended jobs are kept without a bound": Bug("sweep", "and i > too_many", ""),
+    "a job is told that all of its pair are before it": Bug("place", "waiting_of(line, entry)", "waiting_of(line)"),
 }
 
 

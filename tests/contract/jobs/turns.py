@@ -59,6 +59,13 @@ class Turns:
                 lane.ties[key] = min(behind)
         return job
 
+    def before(self, job: Job, waiting: list[Job]) -> tuple[int, int]:
+        """Return how many of the waiting jobs of a pair have a higher priority, and how many keys come first."""
+        priority = job.flow[1]
+        flows = {other.flow: self._rank(other)[:4] for other in waiting if other.flow[1] == priority}
+        higher = sum(other.flow[1] < priority for other in waiting)
+        return higher, sum(rank < flows[job.flow] for rank in flows.values())
+
     def settle(self, waiting: Iterable[Job]) -> None:
         """A call has ended: lanes in which nobody waits are forgotten."""
         used = {job.flow[:2] for job in waiting}
