@@ -9,25 +9,28 @@
 -- Called by  the feed of the partition: somebody asks why a job waits
 
 --- @include "_partition"
---- @include "_turns"
 
 local id = ARGV[1]
 local text = call('HGET', RECORDS, id)
 if not text then return {''} end
-local j = parse(text)
-if j.state ~= WAITS then return {text} end
+if string.sub(text, 1, 1) ~= WAITS then return {text} end
 
 local function waiting_of(group, before)
   return call('ZLEXCOUNT', WAITING, '[' .. group .. '|', '(' .. (before or group .. '}'))
 end
 
-local entry = waiting_entry(id, j)
-local line = string.sub(entry, 1, #entry - #id - 18) -- without |place|job
-local higher, keys = 0, 0
-if j.turn ~= '' then
-  local lane, key = flow_name(j)
-  for one = 1, tonumber((turn_of(j))) - 1 do higher = higher + waiting_of(j.pair .. '|' .. one) end
-  local turn = string.match(call('HGET', TURNS, line) or '', '^w(%d+|%d+)|')
-  if turn then keys = call('ZLEXCOUNT', FLOWS, '[' .. lane .. '|', '(' .. lane .. '|' .. turn .. '|' .. key) end
+local skip = '[^|]*|'
+local attempt, pair, place, first, turn = string.match(text, '^' .. string.rep(skip, 2) .. '(%d+)|' .. string.rep(skip, 6)
+  .. '([^|]*)|(%d+)|(%d+)|' .. string.rep(skip, 3) .. '([^|]*)|')
+local line, higher, keys = pair, 0, 0
+if turn ~= '' then
+  local priority, key = string.match(turn, '^(%d)%.%d+%.(.*)$')
+  local lane = pair .. '|' .. priority
+  if attempt ~= first then key = '' end -- it came back, and is before all keys
+  line = lane .. '|' .. key
+  for one = 1, tonumber(priority) - 1 do higher = higher + waiting_of(pair .. '|' .. one) end
+  local start = string.match(call('HGET', TURNS, line) or '', '^w(.*)$')
+  if start then keys = call('ZLEXCOUNT', FLOWS, '[' .. lane .. '|', '(' .. lane .. '|' .. start .. '|' .. key) end
 end
+local entry = line .. '|' .. place .. '|' .. id
 return {text, tostring(waiting_of(line, entry)), tostring(waiting_of(line)), tostring(higher), tostring(keys)}

@@ -43,7 +43,7 @@ BUGS = {
     "a lane in which nobody waits is remembered": Bug(
         "_turns", "if not is_used and #members_of(FLOWS, lane, 1) == 0 then", "if false then"
     ),
-    "nobody is told of the keys before": Bug("place", "if turn then keys", "if false then keys"),
+    "nobody is told of the keys before": Bug("place", "if start then keys", "if false then keys"),
     "nobody is told of the priorities above": Bug("place", "higher = higher + waiting_of", "higher = 0 * waiting_of"),
     "a key may fill the room": Bug(
         "submit", "way.flow) * way.cost >= COST * left and 'share'", "way.flow) < 0 and 'share'"
