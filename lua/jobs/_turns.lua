@@ -54,14 +54,19 @@ local function fair_turns()
     return now
   end
 
-  -- A flow that the store has with the letter and the state `was`; '' = it has none. The other fields are what it will be at the
-  -- end of the call, and all are named here, since a table that grows costs twice.
-  local function flow_with(lane, name, was)
+  local function flow_member(lane, state, tail)
+    return (string.sub(state, 1, 1) == 'w' and '' or '~') .. lane .. '|' .. string.sub(state, 2) .. tail
+  end
+
+  -- A flow of the key behind `tail` (|key), with the letter and the state that the store has; '' = it has none. The other fields
+  -- are what it will be at the end of the call, and all are named here, since a table that grows costs twice.
+  local function flow_with(lane, tail, was, member)
     local state = was == '' and 'i' .. NEW or was
+    local name = lane .. tail
     local flow = {
-      name = name, lane = lane, was = was, waits = string.sub(state, 1, 1) == 'w', start = tonumber(string.sub(state, 2, 17)),
-      tie = string.sub(state, 19, 34), cost = string.sub(state, 36), used = 0, jobs = false, text = '', is_touched = false,
-      is_shorter = false, ends = false,
+      name = name, lane = lane, tail = tail, was = was, member = member, waits = string.sub(state, 1, 1) == 'w',
+      start = tonumber(string.sub(state, 2, 17)), tie = string.sub(state, 19, 34), cost = string.sub(state, 36), used = 0,
+      jobs = false, text = '', is_touched = false, is_shorter = false, ends = false,
     }
     flows[name] = flow
     return flow
@@ -70,10 +75,9 @@ local function fair_turns()
   local function flow_of(lane, name)
     if flows[name] then return flows[name] end
     read_turns({lane, name})
-    return flow_with(lane, name, turns[name] or '')
+    local was, tail = turns[name] or '', string.sub(name, #lane + 1)
+    return flow_with(lane, tail, was, was ~= '' and flow_member(lane, was, tail))
   end
-
-  local function has_key(flow) return #flow.name > #flow.lane + 1 end
 
   -- The flow will be written; and its lane may have something to forget, if it `ends` a turn.
   local function touch(flow, ends)
@@ -91,7 +95,7 @@ local function fair_turns()
     local state = not flows[name] and turns[name]
     if state and string.sub(state, 1, 1) == 'w' and string.sub(state, 36) == way.cost then return name end -- as it is
     local flow = flow_of(way.lane, name)
-    local is_new = has_key(flow)
+    local is_new = flow.tail ~= '|'
     if is_new and flow.cost ~= way.cost then
       flow.cost = way.cost -- the weight of the key may be new
       touch(flow)
@@ -151,7 +155,7 @@ local function fair_turns()
     local line, first, entries, ids = {}, 1, {}, {}
     for i, member in ipairs(members_of(FLOWS, pair, want + 1)) do
       local lane, at = string.sub(member, 1, #pair + 2), string.find(member, '|', #pair + 38, true) -- behind the cost
-      line[i] = flow_with(lane, lane .. string.sub(member, at), 'w' .. string.sub(member, #pair + 4, at - 1))
+      line[i] = flow_with(lane, string.sub(member, at), 'w' .. string.sub(member, #pair + 4, at - 1), member)
     end
     while #entries < want and line[first] do
       local flow = line[first]
@@ -159,7 +163,7 @@ local function fair_turns()
       local entry, after = two_of(flow, want)
       if entry then -- else a part of the data was lost
         entries[#entries + 1], ids[#ids + 1] = entry, string.sub(entry, #flow.name + 19)
-        if has_key(flow) then
+        if flow.tail ~= '|' then
           times[flow.lane] = math.max(virtual_time(flow.lane), flow.start)
           flow.start = flow.start + flow.cost
         end
@@ -191,11 +195,6 @@ local function fair_turns()
     return gone
   end
 
-  local function flow_member(flow, state)
-    local group = string.sub(state, 1, 1) == 'w' and flow.lane or '~' .. flow.lane
-    return group .. '|' .. string.sub(state, 2) .. string.sub(flow.name, #flow.lane + 1)
-  end
-
   -- Writes the flows that the call has touched; `waiting` has been written.
   local function write_turns()
     local remove, add, set, delete, lanes, is_listed, is_used = {}, {}, {}, {}, {}, {}, {}
@@ -211,14 +210,14 @@ local function fair_turns()
       local lane = flow.lane
       if flow.is_shorter then flow.waits = #members_of(WAITING, flow.name, 1) > 0 end
       flow.text = ''
-      if flow.waits or has_key(flow) and flow.start > virtual_time(lane) then
+      if flow.waits or flow.tail ~= '|' and flow.start > virtual_time(lane) then
         flow.text = string.format('%s%016d|', flow.waits and 'w' or 'i', flow.start) .. flow.tie .. '|' .. flow.cost
       end
       if flow.text ~= flow.was then
-        if flow.was ~= '' then remove[#remove + 1] = flow_member(flow, flow.was) end
+        if flow.member then remove[#remove + 1] = flow.member end
         if flow.text ~= '' then
           add[#add + 1] = '0'
-          add[#add + 1] = flow_member(flow, flow.text)
+          add[#add + 1] = flow_member(lane, flow.text, flow.tail)
         end
       end
       if flow.waits then is_used[lane] = true end

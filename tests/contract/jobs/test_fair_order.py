@@ -28,7 +28,7 @@ BUGS = {
         "_turns", "flow.start = math.max(flow.start, virtual_time(way.lane)) end", "flow.start = BEGIN end"
     ),
     "a key that is ahead is forgotten when its last job is taken": Bug(
-        "_turns", "flow.waits or has_key(flow) and flow.start > virtual_time(lane)", "flow.waits"
+        "_turns", "flow.waits or flow.tail ~= '|' and flow.start > virtual_time(lane)", "flow.waits"
     ),
     "a job is taken free of charge": Bug("_turns", "flow.start = flow.start + flow.cost", ""),
     "the virtual time stands still": Bug(
