@@ -29,7 +29,7 @@ from voxpool.scheduler.shared.details import (
     partition_of,
 )
 from voxpool.scheduler.shared.held import HeldJobs
-from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable, SharedWaiting
+from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedWaiting
 from voxpool.scheduler.shared.local_queue import LocalQueue
 from voxpool.scheduler.shared.partition import calls
 from voxpool.scheduler.shared.partition.asked import Asked
@@ -59,8 +59,6 @@ class Waiter(NamedTuple):
 
 class SharedDispatcher(HeldJobs):
     """Implements Desk. `around` wraps what runs the scripts of a partition, to measure it."""
-
-    table: SharedTable
 
     def __init__(self, *, stores: JobStores, around: Callable[[ScriptRunner], ScriptRunner], **parts: Any) -> None:
         super().__init__(**parts)
@@ -224,6 +222,7 @@ class SharedDispatcher(HeldJobs):
     def _end_here(self, job: SharedJob, state: str, outcome: Outcome) -> None:
         """Bring the job of a client here to its final state; an attempt that a node here still makes is void."""
         self.give_up(job.job_id, job.attempt)
+        self.table.failed.forget(job.job_id)
         del self._jobs[job.job_id]
         self.feed_of(job.job_id).withdraw(self._asked.pop(job.job_id))
         self.waiting.discard(job)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from voxpool.scheduler.core.admission.intake import CUT_SHORT
-from voxpool.scheduler.core.dispatcher import AVOID_MAX, Dispatcher
+from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.error_text import cleaned
 from voxpool.scheduler.core.jobs.job import (
     ANSWERS,
@@ -28,13 +28,10 @@ from voxpool.scheduler.core.jobs.reasons import EXPIRED
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.scheduler.shared.details import Outcome, details_of, partition_in
-from voxpool.scheduler.shared.local import SharedIntake, SharedJob
+from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable
 from voxpool.scheduler.shared.partition.calls import Record, Taken, audio_name_of
 from voxpool.scheduler.shared.partition.feed import Feed
 from voxpool.scheduler.shared.slots import Slot, Slots
-
-FAILED_MAX = 10_000
-"""Jobs whose failing nodes are remembered; one that goes on elsewhere is forgotten when newer ones have failed."""
 
 
 class Claim:
@@ -51,6 +48,7 @@ class HeldJobs(Dispatcher):
     """Implements the half of the Desk (seams.py) that is about nodes."""
 
     _job_class = SharedJob
+    table: SharedTable
     feeds: list[Feed]
     slots: Slots
 
@@ -61,8 +59,6 @@ class HeldJobs(Dispatcher):
         self._audio_names: dict[str, str] = {}
         """Those of the held jobs."""
         self._claims: dict[tuple[str, int], Claim] = {}
-        self._failed: dict[str, tuple[str, ...]] = {}
-        """Job -> nodes here that have failed it."""
         self._guests = 0
         self.is_leaving = False
 
@@ -136,7 +132,7 @@ class HeldJobs(Dispatcher):
         It is at the node of its session if that has room, and not at one that has failed it if another has room.
         """
         prefer = self.affinity.node_of(job.session_key) if job.affinity else ""
-        here, avoid = slot.node.node_id, self._failed.get(job.job_id, ())
+        here, avoid = slot.node.node_id, self.table.failed.of(job.job_id)
         if here == prefer or (prefer not in self.node_registry.nodes and here not in avoid):
             return slot
         other = self.slots.reserve(job.pair, prefer, avoid)
@@ -145,13 +141,6 @@ class HeldJobs(Dispatcher):
         is_better = other.node.node_id == prefer or (here in avoid and other.node.node_id not in avoid)
         self.free(slot if is_better else other)
         return other if is_better else slot
-
-    def _note_failed(self, job_id: str, node_id: str) -> None:
-        """Another node is tried first the next time; this is remembered of a bounded number of jobs."""
-        avoid = self._failed.pop(job_id, ())
-        self._failed[job_id] = (*avoid, node_id)[-AVOID_MAX:]
-        if len(self._failed) > FAILED_MAX:
-            del self._failed[next(iter(self._failed))]
 
     def give_up(self, job_id: str, attempt: int) -> None:
         """This attempt, and those before it, do not count any more."""
@@ -218,7 +207,7 @@ class HeldJobs(Dispatcher):
         """Give up the present attempt of `job` on `node`; the store lets it wait, or fail when it was the last."""
         assert isinstance(job, SharedJob)
         attempt = job.attempt
-        self._note_failed(job.job_id, node.node_id)
+        self.table.failed.note(job.job_id, node.node_id, self._clock.now_ms())
         if reason not in ANSWERS:
             node.link.send(CancelAttempt(job.job_id, attempt))
         claim = self._claims.get((job.job_id, attempt))
@@ -260,7 +249,7 @@ class HeldJobs(Dispatcher):
         job.node_id = node.node_id
 
     def _finish(self, job: SharedJob, audio_name: str, letter: str, outcome: Outcome) -> None:
-        self._failed.pop(job.job_id, None)
+        self.table.failed.forget(job.job_id)
         self.feed_of(job.job_id).finish(audio_name, job.job_id, job.attempt, letter, str(outcome))
 
     def job_due(self, job: Job) -> None:

@@ -6,11 +6,15 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from voxpool.scheduler.core.admission.intake import Intake, Pair
+from voxpool.scheduler.core.dispatcher import AVOID_MAX
 from voxpool.scheduler.core.jobs.job import Job, Share
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
 from voxpool.scheduler.core.script_queue import Outages
 from voxpool.scheduler.errors import Rejected
+
+FAILED_MAX = 10_000
+"""Jobs whose failing nodes are remembered."""
 
 
 class SharedJob(Job):
@@ -32,11 +36,45 @@ class SharedJob(Job):
         return self.slot
 
 
+class FailedNodes:
+    """Which nodes here have failed a job: others are tried first. Its end may be known to other schedulers only."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, tuple[int, tuple[str, ...]]] = {}
+        """Job -> when a node has failed it last, in this order, and the nodes."""
+
+    def of(self, job_id: str) -> tuple[str, ...]:
+        """Return the last nodes that have failed a job."""
+        return self._nodes.get(job_id, (0, ()))[1]
+
+    def note(self, job_id: str, node_id: str, now_ms: int) -> None:
+        """A node has failed a job."""
+        nodes = (*self.of(job_id), node_id)[-AVOID_MAX:]
+        self.forget(job_id)
+        self._nodes[job_id] = now_ms, nodes
+        if len(self._nodes) > FAILED_MAX:
+            del self._nodes[next(iter(self._nodes))]
+
+    def forget(self, job_id: str) -> None:
+        """The job has ended."""
+        self._nodes.pop(job_id, None)
+
+    def forget_before(self, before_ms: int) -> None:
+        """Forget the jobs that no node here has failed since."""
+        while self._nodes:
+            job_id, (at_ms, _) = next(iter(self._nodes.items()))
+            if at_ms >= before_ms:
+                return
+            self.forget(job_id)
+
+
 class SharedTable(JobTable):
     """The jobs of the clients of this scheduler. One that begins anew has the id of the one before."""
 
     def __init__(self, *bounds: Any) -> None:
         super().__init__(*bounds)
+        self.failed = FailedNodes()
+        """Also of jobs of other schedulers' clients."""
         self._by_sequence: dict[int, Job] = {}
 
     def add(self, job: Job) -> None:
@@ -47,6 +85,11 @@ class SharedTable(JobTable):
     def find_sequence(self, sequence: int) -> Job | None:
         """Return the job that was submit number `sequence` of this scheduler."""
         return self._by_sequence.get(sequence)
+
+    def remove_ended_before(self, before_ms: int) -> Job | None:
+        """Remove and return the oldest finished job; nothing else is remembered for longer."""
+        self.failed.forget_before(before_ms)
+        return super().remove_ended_before(before_ms)
 
     def _forget(self, job: Job) -> None:
         del self._by_sequence[job.sequence]

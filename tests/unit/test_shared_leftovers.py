@@ -1,0 +1,65 @@
+"""Nothing of a job stays beyond its retention: not in the schedulers that share it, and not in their store."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.shared_rig import SharedRig, Stores
+from tests.unit.test_shared_dispatcher import answer, settings
+from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, FAILED, Job
+from voxpool.scheduler.protocol.messages import WorkError
+from voxpool.sim.observing.census import entries
+
+ROUNDS = 3
+RETENTION_S = WAITING_S = 3.0
+BROKEN = WorkError("broken_model", retryable=True)
+
+
+@pytest.fixture
+def stores() -> Stores:
+    return Stores()
+
+
+async def lives(stores: Stores, a: SharedRig, b: SharedRig, name: str) -> list[Job]:
+    """Let jobs of clients at `a` end in all ways; the nodes of `b` fail each once, and leave before it ends."""
+    jobs: list[Job] = []
+
+    async def failed_once(number: int) -> Job:
+        job = await a.submit(request_id=f"{name}-{number}", session_id=f"{name}-{number}", affinity=True, attempts_max=3)
+        jobs.append(job)
+        node, link = await b.node(f"{name}-{number}", slots=1)
+        await answer(b, node, link, error=BROKEN)
+        b.desk.left(node)
+        await b.settle()
+        return job
+
+    await failed_once(1)
+    node, link = await a.node(f"{name}-well", slots=1)
+    await stores.pass_time(1)
+    await answer(a, node, link, output="done")
+    a.desk.left(node)
+    a.dispatcher.cancel((await failed_once(2)).job_id)
+    await a.settle()
+    await failed_once(3)
+    await stores.pass_time(WAITING_S + 2)
+    for job in jobs:
+        for rig in (a, b):
+            rig.dispatcher.session_closed(job.session_key)
+    return jobs
+
+
+async def test_nothing_stays_of_jobs_that_nodes_have_failed(stores: Stores) -> None:
+    """They end at another scheduler than that of the node which has failed them, by the client, and by the clock."""
+    a, b = (stores.scheduler(name, settings(retention_s=RETENTION_S, waiting_timeout_s=WAITING_S)) for name in "ab")
+    left, stored = [], []
+    for number in range(ROUNDS):
+        jobs = await lives(stores, a, b, str(number))
+        assert [job.state for job in jobs] == [COMPLETED, CANCELLED, FAILED]
+        await stores.pass_time(RETENTION_S + 1)
+        for rig in (a, b):
+            rig.core.retention.run_once()
+            rig.sink.ended.clear()
+        left.append([entries(rig.core) for rig in (a, b)])
+        stored.append([entries(partition.store) for partition in stores.partitions])
+    assert left[1:] == left[:1] * (ROUNDS - 1)
+    assert stored[1:] == stored[:1] * (ROUNDS - 1)
