@@ -15,6 +15,9 @@ from pathlib import Path
 START_TIMEOUT_S = 10.0
 TRIES = 5
 WAIT_S = 20.0
+BOTH = ("memory", "redis")
+"""Where the jobs of a scheduler are (place_of)."""
+IN_REDIS = ("--jobs", "redis", "--partitions", "2")
 
 
 class RedisServer:
@@ -105,6 +108,16 @@ def redis_server() -> Iterator[RedisServer]:
     finally:
         server.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def place_of(jobs: str, store: str = "memory") -> Iterator[tuple[str, ...]]:
+    """Yield what `voxpool serve` needs to have its jobs in memory, or in a Redis of its own: the store, then flags."""
+    if jobs == "memory":
+        yield (store,)
+    else:
+        with redis_server() as server:
+            yield (server.url, *IN_REDIS)
 
 
 def _free_port() -> int:

@@ -116,7 +116,7 @@ async def serve(settings: Settings, log: Log, machine: Machine) -> int:
         await asyncio.wait([stop.asked, *failures], return_when=asyncio.FIRST_COMPLETED)
         doors.rate_limit.stopping = dashboard.stopping = True
         core.dispatcher.stop_taking()
-        unfinished = core.dispatcher.unfinished
+        unfinished = core.table.unfinished
         if stop.asked.done():
             log(Event.SCHEDULER_STOPPING, reason=stop.reason, unfinished=unfinished)
             await drain(core, settings.drain_s, [stop.again, *failures])

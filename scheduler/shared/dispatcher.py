@@ -236,6 +236,11 @@ class SharedDispatcher(HeldJobs):
 
     def session_closed(self, session_key: str, job_ids: Iterable[str] = ()) -> None:
         """Cancel `job_ids`, and forget where the session was."""
+        job_ids = list(job_ids)
+        for job_id in job_ids:
+            job = self._own(job_id)
+            if job is not None:
+                job.affinity = False  # where it ends is of no use any more
         super().session_closed(session_key, job_ids)
         self._homes.forget(session_key)
 

@@ -24,7 +24,7 @@ from voxpool.scheduler.core.jobs.job import (
     Job,
     RetryLimits,
 )
-from voxpool.scheduler.core.jobs.reasons import EXPIRED
+from voxpool.scheduler.core.jobs.reasons import EXPIRED, STOPPING
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.scheduler.shared.details import Outcome, details_of, partition_in
@@ -91,8 +91,11 @@ class HeldJobs(Dispatcher):
 
     @property
     def unfinished(self) -> int:
-        """Attempts that nodes here make; the other jobs of clients here go on elsewhere when this scheduler stops."""
-        return len(self._held) + len(self._claims)
+        """Attempts of nodes here that the store does not know as ended.
+
+        The other jobs of clients here go on elsewhere when this scheduler stops.
+        """
+        return len(self._held) + len(self._claims) + sum(feed.ending for feed in self.feeds)
 
     def has(self, job_id: str, attempt: int) -> bool:
         """Whether this attempt, or a later one, is with a node here."""
@@ -112,9 +115,9 @@ class HeldJobs(Dispatcher):
             self.free(slot)
             return
         self._drop(job_id)  # it was taken from us, and came back under a later attempt
-        if slot.is_void:
+        if slot.is_void or self.is_leaving:
             self.free(slot)
-            self.feed_of(job_id).give_back(job_id, attempt, "closed", counted=False)
+            self.feed_of(job_id).give_back(job_id, attempt, STOPPING if self.is_leaving else "closed", counted=False)
             return
         job = self._own(job_id) or self._guest(job_id, taken)
         slot = self._better(job, slot)

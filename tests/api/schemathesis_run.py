@@ -23,6 +23,7 @@ import httpx
 
 from tests.e2e.processes import TONE, Process, Scheduler, wait_until
 from tests.e2e.secured import Keys, Secured
+from tests.servers import place_of
 
 HERE = Path(__file__).parent
 FLAGS = (
@@ -64,7 +65,7 @@ class Outcome:
         return f"{self.cases} cases in {self.seconds:.0f} s, jobs {self.states}; afterwards: {self.wrong or 'all well'}"
 
 
-def run(folder: Path, examples: int, seed: int, tokens: bool) -> Outcome:
+def run(folder: Path, examples: int, seed: int, tokens: bool, jobs: str = "memory") -> Outcome:
     """Start a scheduler, with `tokens` or not, and nodes, and call each operation with `examples` examples.
 
     Phases with cases of their own, one for each edge of each schema and one for sequences of calls, come on top.
@@ -72,7 +73,9 @@ def run(folder: Path, examples: int, seed: int, tokens: bool) -> Outcome:
     start_s = time.monotonic()
     with contextlib.ExitStack() as closing:
         keys = Keys(folder) if tokens else None
-        scheduler = Secured(folder, keys, *FLAGS, store="embedded") if keys else Scheduler(folder, "embedded", *FLAGS)
+        store, *flags = closing.enter_context(place_of(jobs, "embedded"))
+        flags += FLAGS
+        scheduler = Secured(folder, keys, *flags, store=store) if keys else Scheduler(folder, store, *flags)
         closing.callback(scheduler.stop)
         client = httpx.Client(
             base_url=scheduler.url, headers=keys.header("root") if keys else None, trust_env=False, timeout=20

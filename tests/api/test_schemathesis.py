@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.api.schemathesis_run import Outcome, called, run
+from tests.servers import BOTH
 
 SEED = 1
 
 
-def clean(folder: Path, examples: int, tokens: bool) -> Outcome:
+def clean(folder: Path, examples: int, tokens: bool, jobs: str = "memory") -> Outcome:
     """Run schemathesis and check that it found nothing and reached every operation."""
-    outcome = run(folder, examples, SEED, tokens)
+    outcome = run(folder, examples, SEED, tokens, jobs)
     assert outcome.clean, outcome.text
     assert outcome.wrong == []
     assert outcome.states["completed"] > 20, "it gets as far as results"
@@ -29,8 +30,9 @@ def test_every_operation_matches_the_document(tmp_path: Path) -> None:
 @pytest.mark.large
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("tokens", [False, True], ids=["open", "secured"])
-def test_every_operation_matches_the_document_in_2_000_examples(tmp_path: Path, tokens: bool) -> None:
-    print(clean(tmp_path, 2_000, tokens).summary())
+@pytest.mark.parametrize("jobs", BOTH)
+def test_every_operation_matches_the_document_in_2_000_examples(tmp_path: Path, tokens: bool, jobs: str) -> None:
+    print(clean(tmp_path, 2_000, tokens, jobs).summary())
 
 
 @pytest.mark.parametrize(

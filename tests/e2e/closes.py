@@ -127,7 +127,7 @@ class Closes:
 def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM_UP) -> Closes:
     """Break `count` connections at `scheduler`, and wait until nothing of them is left or the rest is constant."""
     _tear(scheduler, 0, warm_up)
-    before = _of_each(max, _settled(scheduler, store_url))
+    before = of_each(max, settled(scheduler, store_url))
     start_s = time.monotonic()
     with ThreadPoolExecutor(1) as pool:
         tearing = pool.submit(_tear, scheduler, warm_up, warm_up + count)
@@ -136,7 +136,7 @@ def closes(scheduler: Scheduler, store_url: str, count: int, warm_up: int = WARM
             most_bytes = max(most_bytes, _report(scheduler, types=0)["memory"]["allocated_bytes"])
             time.sleep(LOOK_S)
     torn, seconds = tearing.result(), time.monotonic() - start_s
-    after = _of_each(min, _settled(scheduler, store_url, before))
+    after = of_each(min, settled(scheduler, store_url, before))
     return Closes(torn, seconds, before, after, most_bytes)
 
 
@@ -159,7 +159,7 @@ def _report(scheduler: Scheduler, types: int) -> Any:
     return httpx.get(url, trust_env=False, timeout=PATIENCE_S).json()
 
 
-def _settled(scheduler: Scheduler, store_url: str, before: Kept | None = None) -> list[Kept]:
+def settled(scheduler: Scheduler, store_url: str, before: Kept | None = None) -> list[Kept]:
     """Return a look without an increase over `before`, or the last looks when the tables no longer change."""
     end_s = time.monotonic() + PATIENCE_S
     looks: list[Kept] = []
@@ -174,7 +174,7 @@ def _settled(scheduler: Scheduler, store_url: str, before: Kept | None = None) -
         time.sleep(LOOK_S)
 
 
-def _of_each(choose: Callable[[Iterable[int]], int], looks: Sequence[Kept]) -> Kept:
+def of_each(choose: Callable[[Iterable[int]], int], looks: Sequence[Kept]) -> Kept:
     """Combine `looks`: the minimum or the maximum of each name."""
     names = dict.fromkeys(name for one in looks for name in one.counts)
     return Kept(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import TONE, Scheduler, until
-from tests.servers import redis_server
+from tests.servers import BOTH, place_of
 from tests.unit.log_rules import strange_lines
 from voxpool.scheduler.sdk import Client, Work, Worker
 
@@ -28,18 +28,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     is_shared = getattr(metafunc.module, "JOBS_IN_REDIS_TOO", False)
     alone = getattr(metafunc.module, "MEMORY_ONLY", ())
     if is_shared and "scheduler" in metafunc.fixturenames and metafunc.function.__name__ not in alone:
-        metafunc.parametrize("scheduler", ["memory", "redis"], indirect=True, scope="session")
+        metafunc.parametrize("scheduler", BOTH, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
 def scheduler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """A real scheduler process for all tests that do not disturb it; jobs are in its memory unless a module says."""
-    with contextlib.ExitStack() as closing:
-        store, flags = "embedded", list(FLAGS)
-        if getattr(request, "param", "memory") == "redis":
-            store = closing.enter_context(redis_server()).url
-            flags += ["--jobs", "redis", "--partitions", "2"]
-        running = Scheduler(tmp_path_factory.mktemp("scheduler"), store, *flags, patience_s=60)
+    with place_of(getattr(request, "param", "memory"), "embedded") as place:
+        running = Scheduler(tmp_path_factory.mktemp("scheduler"), *place, *FLAGS, patience_s=60)
         yield running
         assert running.stop() == 0
         assert running.events("scheduler_failed") == []

@@ -15,16 +15,20 @@ from tests.e2e.test_bad_input_clients import text
 from tests.e2e.test_processes import started
 from tests.e2e.test_results_in_order import gates_at, has_ended, message
 from tests.e2e.test_results_once import closed, reconnected, rest
+from tests.servers import BOTH, place_of
 from voxpool.scheduler.sdk import Work, Worker
 
 JOBS_IN_REDIS_TOO = True
 
 
-@pytest.fixture(scope="module")
-def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+@pytest.fixture(scope="module", params=BOTH)
+def bounded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """A scheduler that keeps few results and has a small send buffer."""
     flags = ("--unacknowledged-max", "8", "--send-buffer-bytes-max", "6000000", "--audio-bytes-max", "1000000")
-    with started(Scheduler(tmp_path_factory.mktemp("bounded"), "memory", *flags)) as scheduler:
+    with (
+        place_of(request.param) as place,
+        started(Scheduler(tmp_path_factory.mktemp("bounded"), *place, *flags, patience_s=60)) as scheduler,
+    ):
         yield scheduler
 
 
@@ -57,16 +61,20 @@ async def test_a_session_gets_exactly_its_unacknowledged_results_again(scheduler
             assert (await message(socket))["reason"] == "bad_ack"
 
 
-async def test_a_failure_that_was_not_received_makes_no_new_job(folder: Path) -> None:
+@pytest.mark.parametrize("jobs", BOTH)
+async def test_a_failure_that_was_not_received_makes_no_new_job(folder: Path, jobs: str) -> None:
     """A reconnected client repeats its request before it reads: it gets the end of its job, and then asks again."""
-    with started(Scheduler(folder, "memory", "--waiting-timeout-s", "0.3")) as scheduler:
+    with (
+        place_of(jobs) as place,
+        started(Scheduler(folder, *place, "--waiting-timeout-s", "0.3", patience_s=60)) as scheduler,
+    ):
         async with connected(scheduler.session_url) as socket:
             welcome = await reconnected(socket, "back", acks=True)
             submit = {"type": "submit", "request_id": "once", "pair": "a:b", "audio": TONE}
             await socket.send(text(**submit))
             job_id = (await message(socket))["job_id"]
             failed = await message(socket)
-            assert (failed["job_id"], failed["error"], failed["number"]) == (job_id, "no_node", 1)
+            assert (failed["job_id"], failed["state"], failed["number"]) == (job_id, "failed", 1)
             socket.transport.abort()
         await closed(scheduler, "back")
         async with connected(scheduler.session_url) as socket:
@@ -77,7 +85,8 @@ async def test_a_failure_that_was_not_received_makes_no_new_job(folder: Path) ->
                 ("accepted", job_id),
             ]
             await socket.send(text(**submit, ack=1))
-            assert (await message(socket))["job_id"] != job_id, "it has the failure, and asks anew"
+            asked = [await message(socket) for _ in range(2)]
+            assert [(one["type"], one.get("number")) for one in asked] == [("accepted", None), ("result", 2)]
 
 
 async def test_a_client_that_never_acknowledges_is_rejected_past_a_bound(bounded: Scheduler, pair: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from tests.e2e.conftest import running
 from tests.e2e.processes import Scheduler, connected, until
 from tests.load.steady_jobs import wav_of
-from tests.servers import redis_server
+from tests.servers import BOTH, place_of
 from voxpool.scheduler.sdk import Work, Worker
 
 AUDIO = wav_of(bytes(4_000_000))
@@ -32,13 +31,10 @@ async def answer(work: Work) -> int:
     return len(work.audio)
 
 
-@pytest.fixture(scope="module", params=["memory", "redis"])
+@pytest.fixture(scope="module", params=BOTH)
 def scheduler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """A scheduler for these tests alone; its jobs are in its memory, or in Redis."""
-    with contextlib.ExitStack() as closing:
-        place = ["memory"]
-        if request.param == "redis":
-            place = [closing.enter_context(redis_server()).url, "--jobs", "redis", "--partitions", "1"]
+    with place_of(request.param) as place:
         started = Scheduler(tmp_path_factory.mktemp("audio"), *place, patience_s=60)
         yield started
         assert started.stop() == 0

@@ -17,6 +17,9 @@ from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import MB, answer, binary, text
 from voxpool.scheduler.sdk import Client, Refused, Worker
 
+JOBS_IN_REDIS_TOO = True
+MEMORY_ONLY = ("test_a_node_that_sends_100_mb_is_closed_with_1009",)  # the door closes it, before its jobs matter
+
 
 def register(pair: str, **fields: Any) -> dict[str, Any]:
     """A valid register, except for `fields`."""

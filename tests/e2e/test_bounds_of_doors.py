@@ -24,6 +24,7 @@ from tests.e2e.test_bad_input_clients import text
 from tests.e2e.test_bad_input_http import is_problem
 from tests.e2e.test_bad_input_nodes import closed_with, register
 from tests.e2e.test_processes import started
+from tests.servers import BOTH, place_of
 from voxpool.scheduler.sdk import Client, Work, Worker, WorkFailed
 from voxpool.scheduler.web.wire.allowance import STRANGERS_MESSAGE_BYTES_MAX
 
@@ -35,10 +36,13 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+@pytest.fixture(scope="module", params=BOTH)
+def small(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """A scheduler with room for two of everything and a short memory."""
-    with started(Scheduler(tmp_path_factory.mktemp("small"), "memory", *FLAGS)) as scheduler:
+    with (
+        place_of(request.param) as place,
+        started(Scheduler(tmp_path_factory.mktemp("small"), *place, *FLAGS, patience_s=60)) as scheduler,
+    ):
         yield scheduler
 
 
@@ -165,9 +169,10 @@ async def test_nodes_are_bounded(small: Scheduler) -> None:
 
 
 async def test_a_missed_result_is_sent_within_its_retention_only(small: Scheduler, http: httpx.AsyncClient) -> None:
-    gate = asyncio.Event()
+    gate, begun = asyncio.Event(), list[str]()
 
     async def work(work: Work) -> str:
+        begun.append(work.job_id)
         await gate.wait()
         return "done"
 
@@ -185,8 +190,9 @@ async def test_a_missed_result_is_sent_within_its_retention_only(small: Schedule
             assert json.loads(await socket.recv())["reason"] == "unknown_job", "nothing came before it"
             await socket.send(text(type="submit", request_id="missed", pair="m:m", audio=TONE))
             accepted = json.loads(await socket.recv())
-            assert accepted["type"] == "accepted" and accepted["job_id"] != job_id, "it is forgotten, and done anew"
+            assert accepted["type"] == "accepted"
             assert json.loads(await socket.recv())["output"] == "done"
+            assert begun == [job_id, accepted["job_id"]], "it is forgotten, and done anew"
 
 
 async def test_a_session_moves_when_its_node_leaves_and_stays_there(small: Scheduler) -> None:

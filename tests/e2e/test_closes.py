@@ -10,12 +10,15 @@ from tests.e2e.closes import FLAGS, OPEN_BYTES_MAX, WARM_UP, Closes, closes
 from tests.e2e.processes import LeakyScheduler, Scheduler
 from tests.e2e.test_processes import started
 from tests.e2e.torn import POINTS
-from tests.servers import redis_server
+from tests.servers import BOTH, redis_server
 
 
-def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: int = WARM_UP) -> Closes:
+def torn(
+    folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: int = WARM_UP, jobs: str = "memory"
+) -> Closes:
     """Break `count` connections at a scheduler of its own with a redis-server of its own."""
-    with redis_server() as server, started(kind(folder, server.url, *FLAGS)) as scheduler:
+    flags = [*FLAGS, "--jobs", jobs]
+    with redis_server() as server, started(kind(folder, server.url, *flags, patience_s=60)) as scheduler:
         report = closes(scheduler, server.url, count, warm_up)
         assert scheduler.get("/readyz") == {"status": "ready"}
     print(report)
@@ -26,14 +29,16 @@ def torn(folder: Path, count: int, kind: type[Scheduler] = Scheduler, warm_up: i
 
 
 @pytest.mark.alone
-def test_a_thousand_broken_connections_leave_nothing(folder: Path) -> None:
-    assert torn(folder, 1_000, warm_up=20 * len(POINTS)).more == {}
+@pytest.mark.parametrize(("jobs", "count"), [("memory", 1000), ("redis", 400)])
+def test_many_broken_connections_leave_nothing(folder: Path, jobs: str, count: int) -> None:
+    assert torn(folder, count, warm_up=20 * len(POINTS), jobs=jobs).more == {}
 
 
 @pytest.mark.large
 @pytest.mark.timeout(1800)
-def test_a_hundred_thousand_broken_connections_leave_nothing(folder: Path) -> None:
-    assert torn(folder, 100_000).more == {}
+@pytest.mark.parametrize("jobs", BOTH)
+def test_a_hundred_thousand_broken_connections_leave_nothing(folder: Path, jobs: str) -> None:
+    assert torn(folder, 100_000, jobs=jobs).more == {}
 
 
 def test_planted_leaks_of_connections_are_found(folder: Path) -> None:

@@ -30,6 +30,7 @@ from voxpool.scheduler.protocol.messages import (
 )
 from voxpool.scheduler.sdk import Client, SyncClient, Work, Worker
 
+JOBS_IN_REDIS_TOO = True
 M = TypeVar("M")
 FLOOD, FLOOD_BYTES = 160, 500_000
 """80 MB of partial results, more than the 64 MiB that may wait to be sent to a peer."""

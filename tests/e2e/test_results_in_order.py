@@ -14,6 +14,8 @@ from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import text
 from voxpool.scheduler.sdk import Client, Work, Worker
 
+JOBS_IN_REDIS_TOO = True
+
 
 class Gates:
     """A worker that ends each job when its own gate is opened; jobs are numbered in the order of the submits."""

@@ -17,6 +17,7 @@ from tests.e2e.versions import MORE_FIELDS, NAMED, OTHER_DATA, OTHER_NAMES, vers
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Work, Worker
+from voxpool.scheduler.stores.cluster.job_stores import DATA_VERSION
 
 PAIRS = ["a:en", "b:en"]
 LANES = 6
@@ -63,7 +64,7 @@ class Traffic:
 
 @asynccontextmanager
 async def traffic_at(*schedulers: Scheduler) -> AsyncIterator[Traffic]:
-    """Each scheduler has clients, and the only node of a pair; in the end each job has run once and was delivered once."""
+    """Each scheduler has clients, and the only node of a pair; in the end each job has run and was delivered once."""
     traffic = Traffic()
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as lanes:
         for pair, scheduler in zip(PAIRS, schedulers, strict=True):
@@ -101,7 +102,10 @@ async def upgraded(folder: Path, store: str, newer: type[Scheduler], other: type
             c = await asyncio.to_thread(replaced, a, "c")
             assert b.get("/openapi.json")["info"]["version"] != c.get("/openapi.json")["info"]["version"] == "0.2.0"
             await traffic.more()
-            with pytest.raises(AssertionError, match="data_version = 1, and this one has data_version = 2: use the same"):
+            with pytest.raises(
+                AssertionError,
+                match=f"data_version = {DATA_VERSION}, and this one has data_version = {DATA_VERSION + 1}",
+            ):
                 await asyncio.to_thread(start, other, "refused")
             await traffic.more()
             d = await asyncio.to_thread(replaced, b, "d")

@@ -23,6 +23,7 @@ from voxpool.scheduler.protocol.messages import Error, Registered, Welcome
 from voxpool.scheduler.sdk import Client, NameTaken, ProtocolMismatch, Refused, TokenRefused, Work, Worker
 
 PAIR = "en:en"
+JOBS_IN_REDIS_TOO = True
 NODE = """
 import os, time
 from voxpool.scheduler.sdk import Work, worker

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,18 +15,24 @@ from typing import NamedTuple
 import pytest
 import redis
 
+from tests.e2e.closes import of_each, settled
 from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler, until
 from tests.servers import redis_server
-from voxpool.scheduler.sdk import Client, Work, Worker
+from voxpool.scheduler.sdk import Client, Work, Worker, WorkFailed
 
 LEASE_S = RETENTION_S = 2.0
 SETTINGS = ("data_version", "partitions", "order")
 """What all schedulers share is stored for good."""
 FLAGS = (
     *("--jobs", "redis", "--partitions", "2", "--waiting-timeout-s", "60", "--retention-s", str(RETENTION_S)),
-    *("--scheduler-lease-s", str(LEASE_S), "--in-order-grace-s", "60"),
+    *("--scheduler-lease-s", str(LEASE_S), "--in-order-grace-s", "60", "--cleanup-interval-s", "0.25"),
+    *("--why-jobs-max", "0"),
 )
+
+
+LAZY = {"table core.dispatcher._deadlines._heap"}
+"""Numbers, some of things that have gone: they leave when their time comes, or when they are more than the others."""
 
 
 class Two(NamedTuple):
@@ -35,9 +43,10 @@ class Two(NamedTuple):
     url: str
 
     def families(self) -> set[str]:
-        """Return the families of jobs that the server has keys of."""
+        """Return the families of jobs that the server has keys of which do not end by themselves, as an audio does."""
         with redis.Redis.from_url(self.url, decode_responses=True) as client:
-            return {name.rpartition(":")[2] for name in client.scan_iter("vp:jobs:{*")}
+            names = [name for name in client.scan_iter("vp:jobs:{*") if client.ttl(name) < 0]
+            return {name.rpartition(":")[2] for name in names}
 
     def members(self, family: str) -> set[str]:
         """Return the members of the sorted sets of a family."""
@@ -103,15 +112,68 @@ async def test_long_outputs_reach_the_client_of_another_scheduler(two: Two) -> N
             assert (await client.submit(audio_of(number), "long:en")).output == output
 
 
+async def test_many_jobs_leave_nothing_in_two_schedulers_and_in_redis(two: Two) -> None:
+    """Clients and nodes are at both; jobs complete, fail and come again elsewhere, and are cancelled."""
+    await come_and_go(two, 100)
+    before = [of_each(max, await asyncio.to_thread(settled, one, two.url)) for one in (two.a, two.b)]
+    await come_and_go(two, 1000)
+    for one, early in zip((two.a, two.b), before, strict=True):
+        more = of_each(min, await asyncio.to_thread(settled, one, two.url, early)).more_than(early)
+        assert more.keys() <= LAZY, more
+
+
+async def come_and_go(two: Two, count: int) -> None:
+    """Let sessions with ten jobs each come and go at both schedulers, with nodes that stop in the end."""
+    ended = Counter[str]()
+
+    async def flaky(work: Work) -> str:
+        if work.attempt == 1 and len(work.audio) % 3 == 0:
+            raise WorkFailed("out_of_memory", retryable=True)
+        await asyncio.sleep(0.001)
+        return "done"
+
+    async def use(client: Client, number: int) -> None:
+        job = await client.start(audio_of(number), "leak:en", backoff_ms=0)
+        if number == 9:
+            await job.cancel()
+        ended[(await job.result()).state] += 1
+
+    async with AsyncExitStack() as stack:
+        for scheduler in (two.a, two.b):
+            for number in range(2):
+                node = worker_of(scheduler, f"leak-{number}-{scheduler.pid}", "leak:en", flaky, slots=4)
+                await stack.enter_async_context(running(node))
+        for _ in range(count // 20):
+            async with Client(two.a.url, give_up_s=5) as one, Client(two.b.url, give_up_s=5) as other:
+                await asyncio.gather(*(use(client, number) for client in (one, other) for number in range(10)))
+    assert ended.total() == count and ended["completed"] >= 0.9 * count
+
+
 async def test_nothing_is_left_when_all_has_ended(two: Two, tmp_path: Path) -> None:
-    """After retention and sweep only the members, their wishes and counts stay; nothing of a scheduler that died."""
+    """After retention and sweep only the members, their wishes and counts stay; nothing of a scheduler that died.
+
+    It dies while its node works for a client of another one, and while its clients wait: nobody asks for their jobs.
+    """
     died = Scheduler(tmp_path, two.url, *FLAGS, name="c", patience_s=60)
-    worker = worker_of(died, "last", "last:en", lambda work: "done", slots=4)
-    async with running(worker), Client(two.a.url, give_up_s=5) as client:
-        await asyncio.gather(*(client.submit(TONE, "last:en") for _ in range(50)))
+    gate, begun = asyncio.Event(), list[str]()
+
+    async def work(work: Work) -> str:
+        begun.append(work.job_id)
+        await gate.wait()
+        return "done"
+
+    lost = worker_of(died, "lost", "last:en", work, slots=4)
+    async with running(lost), Client(two.a.url) as client, Client(died.url) as silent:
+        for _ in range(10):
+            await silent.start(TONE, "nobody:en", timeout_ms=5000)
+        jobs = [await client.start(TONE, "last:en") for _ in range(20)]
+        await until(lambda: len(begun) == 4)
         died.signal(signal.SIGKILL)
         died.end()
-        worker.stop()
+        gate.set()
+        lost.stop()
+        async with running(worker_of(two.b, "last", "last:en", work, slots=4)):
+            assert {(await job.result()).state for job in jobs} == {"completed"}
     await until(lambda: len(two.members("schedulers")) == 2, 60)
     end_s = time.monotonic() + 60
     while left := two.families() - {*SETTINGS, "schedulers", "counts", "hungry"}:

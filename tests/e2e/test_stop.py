@@ -17,7 +17,7 @@ from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import answer, text
 from tests.e2e.test_processes import started
-from tests.servers import RedisServer, redis_server
+from tests.servers import BOTH, RedisServer, place_of, redis_server
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Work, Worker
 
@@ -25,10 +25,13 @@ PAIR = "en:en"
 STOPPING = "stopping"
 
 
-@pytest.fixture
-def patient(folder: Path) -> Iterator[Scheduler]:
+@pytest.fixture(params=BOTH)
+def patient(request: pytest.FixtureRequest, folder: Path) -> Iterator[Scheduler]:
     """A scheduler that gives its jobs a minute when it stops."""
-    with started(Scheduler(folder, "memory", "--drain-s", "60", name="patient")) as scheduler:
+    with (
+        place_of(request.param) as place,
+        started(Scheduler(folder, *place, "--drain-s", "60", name="patient", patience_s=60)) as scheduler,
+    ):
         yield scheduler
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.e2e.processes import Scheduler
+from voxpool.scheduler.stores.cluster.job_stores import DATA_VERSION
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = "import runpy\nrunpy.run_module('voxpool.scheduler', run_name='__main__', alter_sys=True)\n"
@@ -28,11 +29,12 @@ MORE_FIELDS = (
         "omit_defaults=True):\n",
         "omit_defaults=True, kw_only=True):\n    news: str = msgspec.field(default_factory=lambda: 'sent each time')\n",
     ),
-    Change("lua/jobs/_batch.lua", "local ALL = 1000", "local NEWS = 1\nlocal ALL = 1000"),
+    Change("lua/jobs/_partition.lua", "local RECORDS, WAITING", "local NEWS = 1\nlocal RECORDS, WAITING"),
 )
 """Every message, of both ends, has a field that this version does not know; every script of jobs has another SHA-1."""
-OTHER_DATA = Change("scheduler/stores/cluster/job_stores.py", "DATA_VERSION = 1", "DATA_VERSION = 2")
-
+OTHER_DATA = Change(
+    "scheduler/stores/cluster/job_stores.py", f"DATA_VERSION = {DATA_VERSION}", f"DATA_VERSION = {DATA_VERSION + 1}"
+)
 OTHER_NAMES = Change("scheduler/shared/details.py", "DIGEST_BYTES = 15", "DIGEST_BYTES = 10")
 """A bug: the id of a job depends on the version."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.processes import Scheduler
 from tests.fundamentals.serving import Nodes
-from tests.servers import redis_server
+from tests.servers import BOTH, place_of
 from voxpool import Client
 from voxpool.sim.world.world import World
 
@@ -22,24 +22,20 @@ WAITING_MAX = 20
 """Waiting jobs of a pair: few, so that a test can reach the limit."""
 FLAGS = ("--waiting-max", str(WAITING_MAX), "--waiting-timeout-s", "60", "--in-order-grace-s", "60")
 """Times that a test does not reach even on a busy machine."""
-IN_REDIS = ("--jobs", "redis", "--partitions", "2")
 _numbers = itertools.count(1)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests that use the scheduler process run with jobs in its memory and with jobs in Redis."""
     if "scheduler" in metafunc.fixturenames and not hasattr(metafunc.module, "scheduler"):
-        metafunc.parametrize("scheduler", ["memory", "redis"], indirect=True, scope="session")
+        metafunc.parametrize("scheduler", BOTH, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
 def scheduler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
     """A `voxpool serve` on a free port; its jobs are in its memory, or in Redis."""
-    with contextlib.ExitStack() as closing:
-        store, flags = "memory", list(FLAGS)
-        if getattr(request, "param", "memory") == "redis":
-            store, flags = closing.enter_context(redis_server()).url, [*FLAGS, *IN_REDIS]
-        running = Scheduler(tmp_path_factory.mktemp("scheduler"), store, *flags, patience_s=60)
+    with place_of(request.param) as place:
+        running = Scheduler(tmp_path_factory.mktemp("scheduler"), *place, *FLAGS, patience_s=60)
         yield running
         assert running.stop() == 0
         assert running.events("scheduler_failed") == []

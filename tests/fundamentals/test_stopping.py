@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler, until
 from tests.fundamentals.serving import Nodes
+from tests.servers import BOTH, IN_REDIS, place_of
 from voxpool import Client, HttpClient, SubmitRejected, Work, Worker
 
 PAIR = "zh:en"
@@ -46,9 +47,16 @@ async def test_a_stopping_node_finishes_its_job_and_takes_no_more(client: Client
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Scheduler]:
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
+    """Where the jobs are: in memory, unless a test says otherwise."""
+    with place_of(getattr(request, "param", "memory")) as found:
+        yield found
+
+
+@pytest.fixture
+def own(place: tuple[str, ...], tmp_path: Path) -> Iterator[Scheduler]:
     """A scheduler that the test may stop; its jobs then have a minute to end."""
-    scheduler = Scheduler(tmp_path, "memory", "--drain-s", "60", name="first")
+    scheduler = Scheduler(tmp_path, *place, "--drain-s", "60", name="first", patience_s=60)
     yield scheduler
     if scheduler.popen.poll() is None:
         scheduler.popen.kill()
@@ -72,8 +80,9 @@ async def test_a_stopping_scheduler_rejects_new_jobs_and_waits_for_accepted_ones
         assert await asyncio.to_thread(own.end) == 0
 
 
-async def test_jobs_survive_a_crash_of_the_scheduler(own: Scheduler, tmp_path: Path) -> None:
-    """The next scheduler does not know them. Clients and nodes reconnect, and the clients submit again."""
+@pytest.mark.parametrize("place", BOTH, indirect=True)
+async def test_jobs_survive_a_crash_of_the_scheduler(own: Scheduler, place: tuple[str, ...], tmp_path: Path) -> None:
+    """The next scheduler has them only when they are in Redis. Clients and nodes reconnect; clients submit again."""
     gate = Gate()
     node = Worker(own.url, node_id="gpu-1", pairs=[PAIR], slots=2, work=gate.work, drain_s=5)
     async with running(node), Client(own.url) as client:
@@ -82,9 +91,10 @@ async def test_jobs_survive_a_crash_of_the_scheduler(own: Scheduler, tmp_path: P
         ids = {job.job_id for job in jobs}
         own.popen.kill()
         own.popen.wait()
-        following = Scheduler(tmp_path, "memory", port=own.port, name="second")
+        following = Scheduler(tmp_path, *place, port=own.port, name="second", patience_s=60)
         gate.opened.set()
         results = [await job.result() for job in jobs]
-        assert client.connects == 2 and ids.isdisjoint(result.job_id for result in results)
+        assert client.connects == 2
+    assert ids & {result.job_id for result in results} == (ids if IN_REDIS[0] in place else set())
     assert {(result.state, result.output) for result in results} == {("completed", "done")}
     assert following.stop() == 0

@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler
+from tests.servers import BOTH, place_of
 from voxpool import Client, HttpClient, RequestRefused, TokenRefused, Worker
 
 PAIR = "zh:en"
@@ -27,16 +28,17 @@ class Secured(NamedTuple):
     root: str
 
 
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+@pytest.fixture(scope="module", params=BOTH)
+def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """`voxpool token` prints a token once and keeps only its hash in the file."""
     folder = tmp_path_factory.mktemp("secured")
     file = folder / "tokens.toml"
     roles = {"ann": "client", "bob": "client", "gpu": "node", "root": "admin"}
     tokens = {name: made(name, role, file) for name, role in roles.items()}
-    scheduler = Scheduler(folder, "memory", "--access-file", str(file))
-    yield Secured(scheduler.url, **tokens)
-    assert scheduler.stop() == 0
+    with place_of(request.param) as place:
+        scheduler = Scheduler(folder, *place, "--access-file", str(file), patience_s=60)
+        yield Secured(scheduler.url, **tokens)
+        assert scheduler.stop() == 0
 
 
 def made(name: str, role: str, file: Path, *rights: str) -> str:

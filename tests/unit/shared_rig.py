@@ -23,9 +23,13 @@ class Partition:
 
     def __init__(self, store: PartitionStore) -> None:
         self.store = store
+        self.before_answer: Callable[[], None] = lambda: None
+        """What happens while a flush is on its way."""
 
     async def run(self, calls: Sequence[ScriptCall]) -> list[list[Any]]:
-        return [self.store.run(call) for call in calls]
+        answers = [self.store.run(call) for call in calls]
+        self.before_answer()
+        return answers
 
 
 class Silent:

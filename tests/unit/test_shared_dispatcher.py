@@ -12,6 +12,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import Assign, CancelAttempt, Heartbeat, NodeResult, Register
+from voxpool.sim.observing.census import entries
 
 LEASE_S = 10.0
 
@@ -222,6 +223,43 @@ async def test_a_scheduler_that_stops_gives_back_what_it_has(stores: Stores, a: 
     for run in list(its_link.assigns):
         await answer_of(a, node, run, "done")
     assert (there.output, again.output, again.job_id) == ("done", "done", here.job_id)
+
+
+async def test_a_result_that_the_store_does_not_have_is_waited_for(stores: Stores, a: SharedRig) -> None:
+    """A scheduler that stops does not give back a job whose node has just answered."""
+    node, link = await a.node("n")
+    job = await a.submit()
+    a.desk.result(node, NodeResult(*run_of(link), output="done"))
+    assert not job.ended and a.dispatcher.unfinished == 1
+    await a.settle()
+    assert job.state == COMPLETED and a.dispatcher.unfinished == 0
+
+
+async def test_a_job_that_is_granted_to_a_scheduler_that_stops_is_not_begun(stores: Stores, a: SharedRig) -> None:
+    """Its node would be told to cancel it, and it would run a second time elsewhere."""
+    _, link = await a.node("n")
+
+    def stop() -> None:
+        if not a.shared.is_leaving:
+            a.shared.stop_taking()
+
+    for partition in stores.partitions:
+        partition.before_answer = stop
+    job = await a.submit()
+    assert link.assigns == [] and a.dispatcher.unfinished == 0
+    b = stores.scheduler("b", settings())
+    node, there = await b.node("m")
+    await answer(b, node, there, output="done")
+    assert (job.state, job.tries) == (COMPLETED, 1)
+
+
+async def test_a_session_that_closes_as_its_job_ends_is_forgotten(a: SharedRig) -> None:
+    node, link = await a.node("n")
+    job = await a.submit(session_id="s", affinity=True)
+    a.desk.result(node, NodeResult(*run_of(link), output="done"))
+    a.dispatcher.session_closed(job.session_key, [job.job_id])
+    await a.settle()
+    assert job.ended and not [path for path in entries(a.core) if "homes" in path or "affinity" in path]
 
 
 async def test_a_session_stays_with_its_node_at_another_scheduler(stores: Stores, a: SharedRig, b: SharedRig) -> None:

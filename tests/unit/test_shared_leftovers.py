@@ -25,7 +25,9 @@ async def lives(stores: Stores, a: SharedRig, b: SharedRig, name: str) -> list[J
     jobs: list[Job] = []
 
     async def failed_once(number: int) -> Job:
-        job = await a.submit(request_id=f"{name}-{number}", session_id=f"{name}-{number}", affinity=True, attempts_max=3)
+        job = await a.submit(
+            request_id=f"{name}-{number}", session_id=f"{name}-{number}", affinity=True, attempts_max=3
+        )
         jobs.append(job)
         node, link = await b.node(f"{name}-{number}", slots=1)
         await answer(b, node, link, error=BROKEN)
@@ -60,6 +62,6 @@ async def test_nothing_stays_of_jobs_that_nodes_have_failed(stores: Stores) -> N
             rig.core.retention.run_once()
             rig.sink.ended.clear()
         left.append([entries(rig.core) for rig in (a, b)])
-        stored.append([entries(partition.store) for partition in stores.partitions])
+        stored.append([entries(partition.store) for partition in stores.partitions])  # type: ignore[arg-type]
     assert left[1:] == left[:1] * (ROUNDS - 1)
     assert stored[1:] == stored[:1] * (ROUNDS - 1)

@@ -45,6 +45,7 @@ class Feed(FeedAnswers):
     def finish(self, audio_name: str, job_id: str, attempt: int, state: str, outcome: str) -> None:
         """End an attempt that a node here has answered; its audio is dropped."""
         self._ends.append((job_id, attempt, state, outcome, audio_name))
+        self.ending += 1
         self.nudge()
 
     def cancel(self, job_id: str, state: str, outcome: str) -> None:

@@ -65,6 +65,8 @@ class FeedAnswers(ScriptQueue):
         """Whether the store has lost data in the life of this scheduler."""
         self._must_reconcile = False
         self._submits: dict[str, Asked] = {}
+        self.ending = 0
+        """Results of nodes here that the store has not confirmed."""
         self._ends: list[tuple[str, int, str, str, str]] = []
         self._returns: list[Return] = []
         self._claims: list[tuple[str, int, object]] = []
@@ -212,6 +214,7 @@ class FeedAnswers(ScriptQueue):
             asked = self._desk.find_asked(job_id)
             if asked is not None and self.name in client.split(","):
                 self._end(asked, state, self.name, outcome)
+        self.ending -= len(ends)
 
     def _returned(self, answer: list[str]) -> None:
         if Said.LATE in answer:
