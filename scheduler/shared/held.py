@@ -271,7 +271,7 @@ class HeldJobs(Dispatcher):
     def claim(self, node: Node, job_id: str, attempt: int) -> Job | None:
         """Ask the store for a job that `node` runs; until it answers, a job stands for it that knows its node only."""
         partition = partition_in(job_id, len(self.feeds))
-        if partition is None:
+        if partition is None or job_id in node.reservations:  # a node makes one attempt of a job
             return None
         now_ms = self._clock.now_ms()
         job = SharedJob(job_id, "", "", "", 0, now_ms, None, 0, state=DISPATCHED, attempt=attempt)

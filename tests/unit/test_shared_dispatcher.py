@@ -262,6 +262,18 @@ async def test_a_session_that_closes_as_its_job_ends_is_forgotten(a: SharedRig) 
     assert job.ended and not [path for path in entries(a.core) if "homes" in path or "affinity" in path]
 
 
+async def test_a_node_that_names_a_job_twice_and_leaves_does_no_harm(stores: Stores, a: SharedRig) -> None:
+    """Its second claim of the job has no place: it runs one attempt of a job."""
+    job = await a.submit()
+    for running in ([(job.job_id, 1), (job.job_id, 2)], [(job.job_id, 1), (job.job_id, 1)]):
+        link = Link()
+        node = await a.desk.joined(link, Register("twice", "p", ["zh:en"], 2, running))
+        a.desk.left(node)
+        await a.settle()
+        assert link.of_kind(CancelAttempt) and a.dispatcher.unfinished == 0
+    await stores.pass_time(1)
+
+
 async def test_a_session_stays_with_its_node_at_another_scheduler(stores: Stores, a: SharedRig, b: SharedRig) -> None:
     """Though its client's scheduler has a free node, and that other one has a second."""
     node, link = await b.node("n")
