@@ -9,7 +9,7 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.core.nodes.node_registry import NodeRegistry
-from voxpool.scheduler.core.scripts import Reply, Want, select_node
+from voxpool.scheduler.core.scripts import Reply, Want, node_offline, select_node
 from voxpool.scheduler.shared.local_queue import LocalQueue
 
 SEEDS = 2**31 - 2
@@ -70,8 +70,12 @@ class Slots:
             settings = self._settings
             call = select_node(now_ms, seed, settings.choices, settings.removals_max, [want])
             node_id, generation = self._queue.ask(call)
-            if node_id:
-                return Slot(self._registry.nodes[node_id], generation, name)
+            node = self._registry.nodes.get(node_id)
+            if node is not None:
+                return Slot(node, generation, name)
+            if node_id:  # it registered again, and left before it had its name: this is its connection before
+                self._queue.ask(node_offline(node_id, generation))
+                continue
             if generation != Reply.AGAIN:
                 self._open.discard(pair)
         return None

@@ -31,8 +31,8 @@ FLAGS = (
 )
 
 
-LAZY = {"table core.dispatcher._deadlines._heap"}
-"""Numbers, some of things that have gone: they leave when their time comes, or when they are more than the others."""
+LAZY = {"table core.dispatcher._deadlines._heap", "table sessions.log._this_second"}
+"""Numbers of deadlines, some of things that have gone, which leave in time; and what was logged in this second."""
 
 
 class Two(NamedTuple):

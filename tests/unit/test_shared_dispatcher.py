@@ -274,6 +274,16 @@ async def test_a_node_that_names_a_job_twice_and_leaves_does_no_harm(stores: Sto
     await stores.pass_time(1)
 
 
+async def test_a_node_that_comes_again_and_leaves_before_it_has_its_name_gets_nothing(a: SharedRig) -> None:
+    _, link = await a.node("n")
+    again = await a.desk.joined(link, Register("n", "p1", ["zh:en"], 1, []))
+    a.desk.left(again)
+    _, other = await a.node("m", slots=1)
+    jobs = [await a.submit() for _ in range(2)]
+    assert link.assigns == [] and len(other.assigns) == 1
+    assert {job.state for job in jobs} == {DISPATCHED, WAITING}
+
+
 async def test_a_session_stays_with_its_node_at_another_scheduler(stores: Stores, a: SharedRig, b: SharedRig) -> None:
     """Though its client's scheduler has a free node, and that other one has a second."""
     node, link = await b.node("n")
