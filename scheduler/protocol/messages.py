@@ -45,7 +45,7 @@ class Hello(Greeting):
     acks: bool = False
     """This client acknowledges results, and each is kept until it does; else a result counts as received once sent."""
     generation: Name | None = None
-    """The generation that `ack` refers to, from the last `welcome`; an `ack` of another generation is ignored."""
+    """The generation of the last `welcome`, to which `ack` refers. Not the session's: it was elsewhere since."""
     ack: Number = 0
     """The number of the last result that this client has handled; 0 = none."""
     patience_ms: Milliseconds | None = None

@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Process, Scheduler, connected, until
 from tests.servers import RedisServer, redis_server
+from voxpool.loadtest.processes._line import Line
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Refused, SubmitRejected, Work, Worker
 
@@ -282,6 +283,30 @@ async def test_a_client_that_has_moved_keeps_its_job(three: Three) -> None:
         node.gate.set()
         result = await job.result()
     assert (result.state, result.attempts, len(node.begun)) == ("completed", 1, 1)
+
+
+async def test_a_client_that_comes_back_does_not_get_what_it_has_got_elsewhere(three: Three) -> None:
+    """Its jobs end while it is at B; A, which still has its session, knows the results, too."""
+    a, b, c, _ = three
+    node, surplus = Gated(c, "n"), list[JobResult]()
+    async with (
+        running(node.worker),
+        Line(a.port, b.port).open() as line,
+        Client(line.url, on_result=surplus.append) as client,
+    ):
+        line.cut(b.port)
+        jobs = [await client.start(TONE, PAIR) for _ in range(4)]
+        line.mend(b.port)
+        line.cut(a.port)
+        await until(lambda: client.connects == 2)
+        node.gate.set()
+        results = [await job.result() for job in jobs]
+        await until(lambda: {result.job_id for result in results} <= {line["job_id"] for line in a.events("job_ended")})
+        line.mend(a.port)
+        line.cut(b.port)
+        await client.submit(TONE, PAIR)
+    assert [result.state for result in results] == ["completed"] * 4
+    assert client.connects == 3 and surplus == []
 
 
 def _ignore(task: asyncio.Task[JobResult]) -> None:

@@ -255,6 +255,12 @@ class Outbox(Generic[R]):
         for key in keys:
             self._unacknowledged.pop(key, None)
 
+    def clear(self) -> None:
+        """Owe nothing any more, in no order; the numbers go on."""
+        self._expected.clear()
+        self._unacknowledged.clear()
+        self._order = None
+
     def _out(self, ready: list[tuple[str, R]]) -> list[Numbered[R]]:
         out = []
         for key, result in ready:

@@ -82,6 +82,8 @@ class Session(Watcher):
         outbox = self._outbox
         if hello.generation == self.generation:
             outbox.acknowledge(min(hello.ack, outbox.number))
+        elif hello.generation is not None:
+            self._owe_nothing()
         if not hello.resume:
             outbox.forget([key for _, key in outbox.unacknowledged()])
         outbox.put_in_order(hello.in_order)
@@ -103,10 +105,18 @@ class Session(Watcher):
         if self._gap_timer is not None:
             self._gap_timer.cancel()
         self._is_released = True
-        results = self._door.results
+        self._unwatch()
+        return [job_id for job_id in self._outbox.own if not self._door.results.is_watched(job_id)]
+
+    def _owe_nothing(self) -> None:
+        """Forget what was owed: the client was at another scheduler since, and asks again for what it still misses."""
+        self._unwatch()
+        self._partials.clear()
+        self._outbox.clear()
+
+    def _unwatch(self) -> None:
         for job_id in self._outbox.expected:
-            results.unwatch(job_id, self)
-        return [job_id for job_id in self._outbox.own if not results.is_watched(job_id)]
+            self._door.results.unwatch(job_id, self)
 
     def send(self, message: Any) -> int:
         """Send `message` to the client, if it is connected; return its bytes."""
