@@ -19,10 +19,13 @@ from voxpool.loadtest.users import _audio
 from voxpool.scheduler.errors import VoxpoolError
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client
+from voxpool.scheduler.sdk.options import JobOptions
 from voxpool.scheduler.sdk.wire.session import Session
 
 PING_S = 2.0
 """A connection that hangs must be noticed in a time that is short against the run."""
+KEYS = 4
+PRIORITIES = 5
 PATIENCE_S = 3600.0
 """A client does not give up in a run: what has no answer at the end is lost."""
 
@@ -79,7 +82,8 @@ class Clients:
         audio = _audio.make(work_s, number, self._random.randrange(self._audio_bytes // 2, self._audio_bytes))
         self._ledger.write(Asked(number, now_s(), name))
         try:
-            started = await client.start(audio, pair, request_id=f"chaos-{number}")
+            turn: JobOptions = {"key": f"user-{number % KEYS}", "priority": 1 + number % PRIORITIES}
+            started = await client.start(audio, pair, request_id=f"chaos-{number}", **turn)
             self._ledger.write(Accepted(number, now_s(), started.job_id))
             result = await started.result()
         except VoxpoolError as error:

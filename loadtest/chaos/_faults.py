@@ -9,6 +9,7 @@ import asyncio
 import random
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from redis.crc import key_slot
@@ -218,21 +219,21 @@ async def _empty_store(site: Site, chance: random.Random) -> bool:
 
 
 async def _fail_over(site: Site, chance: random.Random) -> bool:
-    """The replica gets nothing for a while; then its primary dies and what it has not seen is lost."""
+    """A replica gets nothing for a while; then its primary dies. What no other replica has is lost."""
     cluster, primary = site.store.cluster, _primary(site, chance)
     if cluster is None or primary is None:
         return False
     with site.fault("fail_over", STORE):
-        replica = await asyncio.to_thread(cluster.replica_of, primary)
-        if replica is not None:
+        replicas = await asyncio.to_thread(cluster.replicas_of, primary)
+        for replica in replicas[:1]:
             with cluster.client(replica) as client:
                 await asyncio.to_thread(client.execute_command, "CLIENT", "KILL", "TYPE", "master")
             replica.send_signal(signal.SIGSTOP)  # alone, it would read what the kernel has kept for it
             await asyncio.sleep(chance.uniform(*LAG_S))
         await asyncio.to_thread(primary.kill)
-        if replica is not None:
+        for replica in replicas[:1]:
             replica.send_signal(signal.SIGCONT)
-            await _until(lambda: cluster.role(replica) == "master")
+            await _until(lambda: any(map(cluster.is_primary, replicas)))
         await asyncio.to_thread(primary.start)
         await _whole(site)
     return True
@@ -245,21 +246,21 @@ async def _swap(site: Site, chance: random.Random) -> bool:
         return False
     has_swapped = False
     with site.fault("swap", STORE):
-        replica = await asyncio.to_thread(cluster.replica_of, primary)
-        if replica is not None:
+        for replica in (await asyncio.to_thread(cluster.replicas_of, primary))[:1]:
             with cluster.client(replica) as client:
                 await asyncio.to_thread(client.execute_command, "CLUSTER", "FAILOVER")
-            has_swapped = await _until(lambda: cluster.role(replica) == "master")
+            has_swapped = await _until(partial(cluster.is_primary, replica))
         await _whole(site)
     return has_swapped
 
 
 async def _move_slot(site: Site, chance: random.Random) -> bool:
-    """The slot of one partition goes to another primary, with its keys."""
+    """The slot of the next partition goes to another primary, with its keys."""
     cluster = site.store.cluster
     if cluster is None or STORE in site.busy:
         return False
-    slot = key_slot(str(chance.randrange(PARTITIONS)).encode())
+    partition = sum(fault.kind == "move_slot" for fault in site.done) % PARTITIONS
+    slot = key_slot(str(partition).encode())
     with site.fault("move_slot", STORE):
         return await asyncio.to_thread(cluster.move_slot, slot, chance.choice)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from voxpool.loadtest.chaos._entries import Accepted, Again, AnyEntry, Asked, Ended, Finished, Refused, Started
+from voxpool.loadtest.chaos._sizes import RETENTION_S
 
 COMPLETED = "completed"
 STORE = "store"
@@ -110,7 +111,7 @@ def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequen
             case Started():
                 starts[entry.number].append(entry)
             case Finished():
-                finished_s[entry.job_id, entry.attempt, entry.node] = entry.at_s
+                finished_s.setdefault((entry.job_id, entry.attempt, entry.node), entry.at_s)
             case Refused():
                 over[entry.number] += 1
                 found.not_completed[f"refused: {entry.reason}"] += 1
@@ -135,13 +136,25 @@ def judge(entries: Iterable[AnyEntry], faults: Sequence[Done], connected: Sequen
     places = _Places(connected)
     for number, attempts in starts.items():
         attempts.sort(key=lambda start: start.at_s)
-        names = Counter((start.job_id, start.attempt) for start in attempts)
-        if max(names.values()) > 1:
+        if _is_sent_twice(attempts, finished_s):
             found.same_attempt.append(number)
         for first, second in pairwise(attempts):
             done_s = finished_s.get((first.job_id, first.attempt, first.node), math.inf)
             found.reruns.append(_rerun(asked.get(number), first, done_s, second, faults, places))
     return found
+
+
+def _is_sent_twice(attempts: Sequence[Started], finished_s: Mapping[tuple[str, int, str], float]) -> bool:
+    """Return whether an attempt has begun twice. What is asked for again after the retention is a new job."""
+    began: dict[tuple[str, int], Started] = {}
+    for start in attempts:
+        before = began.get((start.job_id, start.attempt))
+        if before is not None:
+            done_s = finished_s.get((before.job_id, before.attempt, before.node), math.inf)
+            if start.at_s < done_s + RETENTION_S:
+                return True
+        began[start.job_id, start.attempt] = start
+    return False
 
 
 class _Places:

@@ -52,6 +52,7 @@ def command(outcome: Outcome) -> str:
     words += [
         f"--jobs {sizes.jobs}",
         f"--acks {sizes.acks}",
+        f"--order {sizes.order}",
         f"--schedulers {sizes.schedulers}",
         f"--nodes {sizes.nodes}",
     ]
@@ -65,7 +66,7 @@ def _options(outcome: Outcome) -> dict[str, object]:
     return {
         name: getattr(sizes, name)
         for name in (
-            *("jobs", "acks", "schedulers", "nodes", "slots", "clients", "in_flight", "work_s", "audio_bytes"),
+            *("jobs", "acks", "order", "schedulers", "nodes", "slots", "clients", "in_flight", "work_s", "audio_bytes"),
             *("duration_s", "every_s"),
         )
     }

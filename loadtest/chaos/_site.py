@@ -116,7 +116,7 @@ class Site:
         self.folder = folder
         self.sizes = sizes
         self.ledger = folder / "ledger.jsonl"
-        self.store = Store(folder, sizes.store, sizes.schedulers)
+        self.store = Store(folder, sizes.store, sizes.schedulers, sizes.replicas)
         self.schedulers = [Scheduler(self, number) for number in range(sizes.schedulers)]
         self.nodes: list[Worker] = []
         self.client_lines: list[Line] = []

@@ -21,7 +21,9 @@ class Sizes:
     jobs: str = "redis"
     """memory: one scheduler, which loses its jobs when it dies; redis: several."""
     store: str = "redis"
-    """redis, or cluster: three primaries and three replicas."""
+    """redis, or cluster: three primaries with replicas."""
+    order: str = "submit"
+    """Of the waiting jobs: submit or fair. Clients name keys and priorities in both."""
     schedulers: int = 3
     nodes: int = 20
     slots: int = 2
@@ -52,6 +54,11 @@ class Sizes:
         """The name of the run in files and reports."""
         return f"{self.store}-{self.seed}" if self.jobs == "redis" else f"{self.jobs}-{self.store}-{self.seed}"
 
+    @property
+    def replicas(self) -> int:
+        """The replicas of each primary of a cluster. With acks one more than must answer: one may be away."""
+        return 1 + self.acks
+
     def pairs_of(self, node: int) -> list[str]:
         """Return the pairs of a node: two, or more where there are few nodes, so that each pair has one."""
         width = max(self.pairs_a_node, self.pairs - self.nodes + 1)
@@ -68,6 +75,7 @@ class Sizes:
             *("--heartbeat-s", f"{HEARTBEAT_S:g}", "--lease-s", f"{NODE_LEASE_S:g}", "--attempts-max", "20"),
             *("--retention-s", f"{RETENTION_S:g}", "--cleanup-interval-s", "1", "--backoff-s", "0.1"),
             *("--dispatch-timeout-s", "10", "--send-stall-s", "3", "--session-grace-s", f"{GRACE_S:g}"),
+            *("--order", self.order),
         ]
         if self.jobs == "redis":
             flags += ["--jobs", "redis", "--partitions", str(PARTITIONS), "--acks", str(self.acks)]

@@ -16,7 +16,7 @@ from voxpool.loadtest.processes._line import Line
 from voxpool.loadtest.processes._own_cluster import OwnCluster, cluster_ports
 from voxpool.loadtest.processes._own_redis import OwnRedis
 
-CLUSTER_NODES = 6
+PRIMARIES = 3
 OWNED = re.compile(
     r"vp:partitions|vp:\{\d+\}:owner|vp:jobs:\{\d+\}:(counts|data_version|order|partitions|schedulers|hungry)"
 )
@@ -28,7 +28,7 @@ owner is a living scheduler.
 class Store:
     """The servers; `lines_of` are the proxies that a scheduler uses. Starts within `stack`."""
 
-    def __init__(self, folder: Path, kind: str, schedulers: int) -> None:
+    def __init__(self, folder: Path, kind: str, schedulers: int, replicas: int) -> None:
         self.kind = kind
         self.servers: list[OwnRedis] = []
         self.cluster: OwnCluster | None = None
@@ -36,14 +36,15 @@ class Store:
         self._lines: list[Line] = []
         """One Redis: a line for each scheduler; a cluster: for each node, used by all."""
         self._schedulers = schedulers
+        self._replicas = replicas
 
     async def start(self, stack: contextlib.AsyncExitStack) -> None:
         """Start the servers. Raises CannotLoad."""
         if self.kind == "cluster":
-            ports = cluster_ports(CLUSTER_NODES)
+            ports = cluster_ports(PRIMARIES * (1 + self._replicas))
             self._lines = [await stack.enter_async_context(Line(port).open()) for port in ports]
             announced = [line.port for line in self._lines]
-            self.cluster = await asyncio.to_thread(OwnCluster, self._folder, ports, announced)
+            self.cluster = await asyncio.to_thread(OwnCluster, self._folder, ports, announced, PRIMARIES)
             self.servers = self.cluster.nodes
         else:
             self.servers = [await asyncio.to_thread(OwnRedis, self._folder / "redis.log")]

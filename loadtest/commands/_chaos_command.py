@@ -30,7 +30,7 @@ USUAL = Sizes()
     multiple=True,
     default=["redis"],
     show_default=True,
-    help="One Redis, or a Redis Cluster of three primaries and three replicas; with both, each seed runs on both.",
+    help="One Redis, or a Redis Cluster of three primaries with a replica each; with both, each seed runs on both.",
 )
 @click.option(
     "--jobs",
@@ -44,7 +44,14 @@ USUAL = Sizes()
     type=click.IntRange(0, 1),
     default=USUAL.acks,
     show_default=True,
-    help="Replicas that must have what clients are told; 1 is for --store cluster.",
+    help="Replicas that must have what clients are told; 1 is for --store cluster, whose primaries then have two each.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["submit", "fair"]),
+    default=USUAL.order,
+    show_default=True,
+    help="Which waiting job is next; clients name four keys and all priorities.",
 )
 @click.option("--schedulers", type=click.IntRange(1, 20), default=USUAL.schedulers, show_default=True)
 @click.option("--nodes", type=click.IntRange(1, 200), default=USUAL.nodes, show_default=True)
@@ -69,8 +76,8 @@ USUAL = Sizes()
     help="A folder for the page, and for the logs and the ledger of each run.",
 )  # fmt: skip
 def chaos(
-    seed: int, seeds: int, duration: float, stores: Sequence[str], jobs: str, acks: int, schedulers: int, nodes: int,
-    clients: int, every: float, kinds: Sequence[str], list_: bool, json_path: Path | None, out: Path,
+    seed: int, seeds: int, duration: float, stores: Sequence[str], jobs: str, acks: int, order: str, schedulers: int,
+    nodes: int, clients: int, every: float, kinds: Sequence[str], list_: bool, json_path: Path | None, out: Path,
 ) -> int:  # fmt: skip
     """Run real schedulers, nodes and clients, and break them in an order that the seed decides: processes are killed
     and stopped, connections are cut or hang, Redis fails over or comes back empty. A ledger of the clients and nodes
@@ -85,6 +92,7 @@ def chaos(
     usual = Sizes(
         jobs=jobs,
         acks=acks,
+        order=order,
         schedulers=schedulers if jobs == "redis" else 1,
         nodes=nodes,
         clients=clients,

@@ -1,10 +1,11 @@
-"""A Redis Cluster that a load run starts and may break: primaries with a replica each, without persistence."""
+"""A Redis Cluster that a load run starts and may break: primaries with replicas, without persistence."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -22,19 +23,20 @@ PORT_MAX = 45_000
 
 
 class OwnCluster:
-    """`primaries` primaries and as many replicas, on `ports`. Raises CannotLoad.
+    """`primaries` primaries on the first of `ports`, and replicas of each in turn on the others. Raises CannotLoad.
 
     Others reach a node at its port in `announced`, such as that of a proxy; the nodes' own bus is not announced
     elsewhere.
     """
 
-    def __init__(self, folder: Path, ports: Sequence[int], announced: Sequence[int], primaries: int = 3) -> None:
+    def __init__(self, folder: Path, ports: Sequence[int], announced: Sequence[int], primaries: int) -> None:
         self.announced = announced
+        self._count = primaries
         self.nodes: list[OwnRedis] = []
         try:
             for port, shown in zip(ports, announced, strict=True):
                 self.nodes.append(OwnRedis(folder / f"redis-{port}.log", port, _arguments(port, shown)))
-            self._join(primaries)
+            self._join()
         except BaseException:
             self.stop()
             raise
@@ -43,37 +45,25 @@ class OwnCluster:
         """Return a client of one node, past the proxies."""
         return redis.Redis(host="127.0.0.1", port=node.port, decode_responses=True, socket_timeout=5)
 
-    def role(self, node: OwnRedis) -> str:
-        """Return master, slave, or "" when it does not answer."""
-        try:
-            with self.client(node) as client:
-                return str(client.execute_command("ROLE")[0])
-        except redis.RedisError:
-            return ""
+    def is_primary(self, node: OwnRedis) -> bool:
+        """Return whether `node` says that it is one."""
+        return str(self._role(node)[0]) == "master"
 
     def primaries(self) -> list[OwnRedis]:
         """Return the nodes that say that they are primaries."""
-        return [node for node in self.nodes if self.role(node) == "master"]
+        return [node for node in self.nodes if self.is_primary(node)]
 
-    def replica_of(self, primary: OwnRedis) -> OwnRedis | None:
-        """Return a replica that is connected to `primary`, or None."""
+    def replicas_of(self, primary: OwnRedis) -> list[OwnRedis]:
+        """Return the replicas that are connected to `primary`."""
         shown = self.announced[self.nodes.index(primary)]
-        for node in self.nodes:
-            try:
-                with self.client(node) as client:
-                    role = client.execute_command("ROLE")
-            except redis.RedisError:
-                continue
-            if role[0] == "slave" and int(role[2]) == shown and role[3] == "connected":
-                return node
-        return None
+        return [node for node in self.nodes if _followed(self._role(node)) == shown]
 
     def is_whole(self) -> bool:
-        """Return whether all nodes answer, and each primary has its replica."""
-        roles = [self.role(node) for node in self.nodes]
-        if not all(roles) or roles.count("master") * 2 != len(roles):
-            return False
-        return all(self.replica_of(node) for node, role in zip(self.nodes, roles, strict=True) if role == "master")
+        """Return whether all nodes answer, each primary has a replica, and all replicas are connected."""
+        roles = [self._role(node) for node in self.nodes]
+        primaries = {shown for shown, role in zip(self.announced, roles, strict=True) if role[0] == "master"}
+        followed = [shown for shown in map(_followed, roles) if shown]
+        return len(primaries) == self._count and {*followed} == primaries and len(followed) + self._count == len(roles)
 
     def move_slot(self, slot: int, pick: Callable[[Sequence[OwnRedis]], OwnRedis]) -> bool:
         """Move a slot with its keys to another primary, which `pick` chooses. Returns whether there was one."""
@@ -98,7 +88,8 @@ class OwnCluster:
         for node in self.nodes:
             node.stop()
 
-    def _join(self, primaries: int) -> None:
+    def _join(self) -> None:
+        primaries = self._count
         first, *others = self.nodes
         ids = [self._id(node) for node in self.nodes]
         with self.client(first) as client:
@@ -109,10 +100,18 @@ class OwnCluster:
                 low, high = SLOTS * number // primaries, SLOTS * (number + 1) // primaries - 1
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", low, high)
         _wait(lambda: all(self._knows(node) == len(self.nodes) for node in self.nodes), "its nodes do not meet")
-        for node, primary in zip(self.nodes[primaries:], ids, strict=False):
+        for number, node in enumerate(self.nodes[primaries:]):
             with self.client(node) as client:
-                client.execute_command("CLUSTER", "REPLICATE", primary)
+                client.execute_command("CLUSTER", "REPLICATE", ids[number % primaries])
         _wait(lambda: self.is_whole() and all(self._is_ok(node) for node in self.nodes), "its replicas do not connect")
+
+    def _role(self, node: OwnRedis) -> list[Any]:
+        """Return what it answers to ROLE; [""] when it does not answer."""
+        try:
+            with self.client(node) as client:
+                return list(client.execute_command("ROLE"))
+        except redis.RedisError:
+            return [""]
 
     def _id(self, node: OwnRedis) -> str:
         with self.client(node) as client:
@@ -132,6 +131,11 @@ class OwnCluster:
     def _is_ok(self, node: OwnRedis) -> bool:
         with self.client(node) as client:
             return "cluster_state:ok" in client.execute_command("CLUSTER", "INFO", NEVER_DECODE=True).decode()
+
+
+def _followed(role: list[Any]) -> int:
+    """Return the port of the primary to which a node with this role is connected, or 0."""
+    return int(role[2]) if role[0] == "slave" and role[3] == "connected" else 0
 
 
 def cluster_ports(count: int) -> list[int]:

@@ -16,6 +16,7 @@ from voxpool.loadtest.running._preflight import CannotLoad
 START_S = 10.0
 LOOK_S = 0.01
 TRIES = 5
+DUMP = "dump.rdb"
 
 
 class OwnRedis:
@@ -58,9 +59,10 @@ class OwnRedis:
         raise CannotLoad(f"--store redis: {self._binary} does not start: see {self._output}")
 
     def kill(self) -> None:
-        """Kill it, so that its data are lost."""
+        """Kill it, so that its data are lost, also those that it got as a replica and has in a file."""
         if self._process is not None:
             self._process.kill()
+        (self._folder / DUMP).unlink(missing_ok=True)
 
     def restart(self) -> None:
         """Kill it and start it again. Raises CannotLoad."""

@@ -47,6 +47,28 @@ async def test_without_asking_again_a_redis_that_comes_back_empty_loses_jobs(tmp
     assert report([outcome]).exit_code == 1
 
 
+@pytest.mark.large
+@pytest.mark.alone
+@pytest.mark.timeout(600)
+async def test_fail_overs_with_lost_writes(tmp_path: Path) -> None:
+    """Without asking again jobs are lost; with it none. With acknowledgements and two replicas none runs twice."""
+    usual = Sizes(store="cluster", nodes=8, duration_s=40, every_s=5, drain_s=20, kinds=("fail_over",))
+    variants = {
+        "never": replace(usual, program=(PLANTED, "no_asking_again")),
+        "again": usual,
+        "acks": replace(usual, acks=1),
+    }
+    found = {name: (await run(sizes, _made(tmp_path / name))).found for name, sizes in variants.items()}
+    assert found["never"].lost
+    assert not found["again"].lost and not found["again"].twice
+    assert not found["acks"].lost and not found["acks"].reruns
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 def test_the_kinds_of_faults_are_listed() -> None:
     """With the stores that they fit."""
     said = CliRunner().invoke(cli, ["chaos", "--list"], standalone_mode=False)

@@ -24,7 +24,7 @@ from voxpool.loadtest.chaos._faults import KINDS, kinds_of, planned
 from voxpool.loadtest.chaos._judge import Connected, Done, Found, judge
 from voxpool.loadtest.chaos._report import JOBS_MIN, command, report
 from voxpool.loadtest.chaos._run import Outcome
-from voxpool.loadtest.chaos._sizes import Sizes
+from voxpool.loadtest.chaos._sizes import RETENTION_S, Sizes
 
 
 def asked(number: int, at_s: float = 0.0) -> Asked:
@@ -98,8 +98,14 @@ def test_a_second_run_has_the_cause_that_hit_its_node_or_its_scheduler() -> None
 
 
 def test_an_attempt_that_is_sent_twice_is_found() -> None:
-    """Whether to one node or to two."""
+    """Whether to one node or to two. After the retention a job that is asked for again is a new one."""
     assert judged(*job(1), Started(1, 0.5, "j-1", 1, "node-2")).same_attempt == [1]
+    late = 0.4 + RETENTION_S
+    for node in ("node-1", "node-2"):
+        again = (Started(1, late, "j-1", 1, node), Finished(1, late + 0.1, "j-1", 1, node))
+        assert judged(*job(1), *again).same_attempt == []
+    unfinished = [entry for entry in job(1) if not isinstance(entry, Finished)]
+    assert judged(*unfinished, Started(1, late, "j-1", 1, "node-2")).same_attempt == [1]
 
 
 def test_entries_survive_the_file(tmp_path: Path) -> None:
