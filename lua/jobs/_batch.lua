@@ -108,6 +108,7 @@ local function close(batch)
     local counts = batch.counts
     call('HSET', COUNTS, 'all', string.format('%d|%d|%d|%d', counts.place, counts.open, counts.bytes, counts.mail))
   end
+  if batch.keys then batch.keys.write() end
   for _, scheduler in ipairs(batch.hints or {}) do
     call('SPUBLISH', HINTS .. ':' .. scheduler, table.concat(batch.hints[scheduler], '\n'))
   end

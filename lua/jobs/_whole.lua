@@ -32,5 +32,6 @@ end
 local function finish(batch, id, j, state, outcome, told)
   j.state, j.outcome, j.since, j.until_ms, j.prefer = state, outcome, string.format('%d', batch.now), '', ''
   put(batch, id, text_of(j))
+  if j.turn ~= '' then keys_of(batch).add(j.turn, -1, j.bytes) end
   tell_end(batch, id, j.since, j.bytes, j.client, told, state, j.by, outcome)
 end

@@ -6,10 +6,12 @@
 --            waiting     ms that a job may wait
 --            limit       entries of each kind that are removed for a dead scheduler, 1 to 500
 --            judge       1: schedulers whose lease has ended are dead; 0: nobody is (the store itself was away)
+--            key*        whose jobs are counted, 0 to 100 of them
 -- Returns    OK          the lease went on
 --            LAPSED      it had ended; others may have adopted what the caller had
 --            NEW         it was no member (mail born says the same, since a repeat of this call answers OK)
 --            then open bytes   the unfinished jobs of the partition, and their audio
+--            then (jobs|bytes)*   the same of each key
 --            then (dead count)*   jobs that were handed back; with `limit` of them, call again at once
 --            A job without an attempt left has failed: attempts_max|scheduler_lost. The living get mail (look).
 -- Called by  the members role, three times a lease
@@ -17,6 +19,7 @@
 --- @include "_partition"
 --- @include "_groups"
 --- @include "_batch"
+--- @include "_keys"
 --- @include "_ends"
 --- @include "_whole"
 --- @include "_turns"
@@ -25,6 +28,7 @@
 
 local scheduler, now, lease, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local limit, judges = tonumber(ARGV[5]), ARGV[6] == '1'
+local keys = {unpack(ARGV, 7)}
 local DEAD_MAX = 4 -- dead schedulers of one call
 local LATEST = 9007199254740991
 
@@ -52,7 +56,7 @@ for _, its in ipairs(dead) do
     batch.leases[its.name] = false -- no more mail for it
   end
 end
-local answers = {not ended and 'NEW' or tonumber(ended) <= now and 'LAPSED' or 'OK', '', ''}
+local word, adopted = not ended and 'NEW' or tonumber(ended) <= now and 'LAPSED' or 'OK', {}
 if not ended then tell(batch, scheduler, 'born', '') end
 
 for _, its in ipairs(dead) do
@@ -88,9 +92,12 @@ for _, its in ipairs(dead) do
       tell(batch, other, 'look', '')
     end
   end
-  answers[#answers + 1] = one
-  answers[#answers + 1] = tostring(#its.held)
+  adopted[#adopted + 1] = one
+  adopted[#adopted + 1] = tostring(#its.held)
 end
 close_queue(batch)
-answers[2], answers[3] = tostring(count(batch, 'open', 0)), tostring(count(batch, 'bytes', 0))
+local answers = {word, tostring(count(batch, 'open', 0)), tostring(count(batch, 'bytes', 0))}
+if #keys > 0 then keys_of(batch).read(keys) end
+for _, key in ipairs(keys) do answers[#answers + 1] = string.format('%d|%d', batch.keys.owned(key)) end
+for _, text in ipairs(adopted) do answers[#answers + 1] = text end
 return answers

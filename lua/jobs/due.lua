@@ -12,6 +12,7 @@
 --- @include "_partition"
 --- @include "_groups"
 --- @include "_batch"
+--- @include "_keys"
 --- @include "_ends"
 --- @include "_whole"
 --- @include "_turns"

@@ -10,12 +10,14 @@
 
 --- @include "_partition"
 --- @include "_batch"
+--- @include "_keys"
 --- @include "_ends"
 
 local scheduler, now = ARGV[1], tonumber(ARGV[2])
 local FIRST, WIDTH = 3, 4
 -- Until, prefer and since of a record change at its end; what is behind them is only extended by the outcome.
 local HEAD = '^(%l)|([^|]*)|(%d+)|([^|]*)|(%d+)|(%d+)|%d*|[^|]*|%d+|()'
+local TURN = '^[^|]*|%d+|%d+|%d+|%d+|[^|]*|([^|]+)'
 local OUTCOME = '^[^|]*|%d+|%d+|%d+|%d+|[^|]*|[^|]*|[^|]*|(.*)$'
 
 local batch = open_batch(scheduler, now, ARGV, FIRST, WIDTH)
@@ -29,6 +31,8 @@ for at = FIRST, #ARGV, WIDTH do
       leave(batch, TAKEN, by .. '|' .. id)
       put(batch, id, state .. '|' .. by .. '|' .. attempt .. '|' .. clients .. '|' .. lost .. '|' .. bytes .. '|||' .. since .. '|'
         .. string.sub(text, rest) .. outcome)
+      local turn = string.match(text, TURN, rest)
+      if turn then keys_of(batch).add(turn, -1, bytes) end
       tell_end(batch, id, since, bytes, clients, scheduler, state, by, outcome)
       word, client = 'OK', clients
     elseif its_state == state and string.match(text, OUTCOME, rest) == outcome then

@@ -8,6 +8,7 @@
 --            waiting     ms that a job may wait
 --            jobs_max bytes_max   bounds on the unfinished jobs of the partition and on their audio
 --            waiting_max          bound on the waiting jobs of a pair
+--            elsewhere            (key|jobs|bytes )*: what keys of this call have unfinished in other partitions
 --            (job pair room bytes prefer turn rest)*
 --                        room       1: the caller has reserved a slot for it; else 0
 --                        bytes      of its audio, which is stored beside this script
@@ -22,7 +23,7 @@
 --                       GRANT attempt    it runs here; also the answer when it did already
 --                       KNOWN record     it was known: its record of before this call
 --                       CONFLICT ''      the name belongs to a job of another pair or content
---                       FULL reason      jobs_max, bytes_max, waiting_max or share (the key has its part of waiting_max); nothing is kept
+--                       FULL reason      jobs_max, bytes_max, waiting_max or share (the key has its part of one of them); nothing is kept
 --            A known job that failed before anybody took it, or was given up with its session (state g), begins anew.
 -- Called by  the feed of the partition, for submits of clients; for all of them again after the store lost data
 
@@ -30,6 +31,7 @@
 --- @include "_groups"
 --- @include "_batch"
 --- @include "_member"
+--- @include "_keys"
 --- @include "_ends"
 --- @include "_whole"
 --- @include "_turns"
@@ -37,21 +39,24 @@
 
 local scheduler, now, floor, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local jobs_max, bytes_max, waiting_max = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local FIRST, WIDTH = 8, 7
+local elsewhere = ARGV[8]
+local FIRST, WIDTH = 9, 7
 
 local batch = open_batch(scheduler, now, ARGV, FIRST, WIDTH)
 be_member(batch)
 do
-  local names = {}
+  local names, keys = {}, {}
   for at = FIRST, #ARGV, WIDTH do
     local pair, turn = ARGV[at + 1], ARGV[at + 5]
     if turn ~= '' then
       local way = turns_of(batch).way_of(pair, turn)
       names[#names + 1] = way.lane
       names[#names + 1] = way.flow
+      if way.key ~= '*' then keys[#keys + 1] = way.key end
     end
   end
   if #names > 0 then batch.fair.read_turns(names) end
+  if #keys > 0 then keys_of(batch).read(keys) end
 end
 
 local stored, added = {}, {}
@@ -70,6 +75,20 @@ local function full(pair, turn)
   local left = waiting_max
   for one = 1, tonumber(way.priority) do left = left - count_waiting(pair .. '|' .. one) end
   return count_waiting(way.flow) * way.cost >= COST * left and 'share' or nil
+end
+
+-- Whether the key has its weight times the room that is left of jobs_max or bytes_max; one without a job may have one.
+local function has_its_part(pair, turn, size)
+  local way = turn ~= '' and batch.fair.way_of(pair, turn)
+  if not way or way.key == '*' then return false end
+  local jobs, bytes = batch.keys.owned(way.key)
+  for key, its_jobs, its_bytes in string.gmatch(elsewhere, '([^| ]+)|(%d+)|(%d+)') do
+    if key == way.key then jobs, bytes = jobs + its_jobs, bytes + its_bytes end
+  end
+  return jobs > 0 and (
+    jobs * way.cost >= COST * (jobs_max - count(batch, 'open', 0))
+    or (bytes + size) * way.cost > COST * (bytes_max - count(batch, 'bytes', 0))
+  )
 end
 
 local function count_one_more(pair, turn)
@@ -117,6 +136,8 @@ for at = FIRST, #ARGV, WIDTH do
     word, said = 'FULL', 'jobs_max'
   elseif count(batch, 'bytes', 0) + bytes > bytes_max then
     word, said = 'FULL', 'bytes_max'
+  elseif has_its_part(pair, turn, bytes) then
+    word, said = 'FULL', 'share'
   elseif not starts and full(pair, turn) then
     word, said = 'FULL', full(pair, turn)
   else
@@ -124,6 +145,7 @@ for at = FIRST, #ARGV, WIDTH do
     local attempt, place = first, string.format('%016d', count(batch, 'place', 1))
     count(batch, 'open', 1)
     count(batch, 'bytes', bytes)
+    if turn ~= '' then keys_of(batch).add(turn, 1, bytes) end
     local head = WAITS .. '||'
     if starts and not is_wanted_by(prefer, pair) then
       attempt = string.format('%d', math.max(first, floor) + 1)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.jobs.affinity import Affinity
 from voxpool.scheduler.core.jobs.job import COMPLETED, DISPATCHED, FAILED, WAITING, Job
-from voxpool.scheduler.core.jobs.reasons import EXPIRED, SESSION_GONE, STOPPING, SUBMIT_REFUSALS
+from voxpool.scheduler.core.jobs.reasons import EXPIRED, SESSION_GONE, SHARE, STOPPING, SUBMIT_REFUSALS
 from voxpool.scheduler.core.jobs.waiting import Place, Standing
 from voxpool.scheduler.core.script_queue import Outages
 from voxpool.scheduler.core.seams import ScriptRunner
@@ -341,5 +341,6 @@ def _refusal(outcome: str) -> tuple[str, str]:
         "jobs_max": "as many jobs are unfinished at all schedulers as may be",
         "audio_total_bytes_max": "the audio of the unfinished jobs of all schedulers would take too much memory",
         "waiting_max": "as many jobs of this pair wait at all schedulers as may be",
+        SHARE: "this key has its part of jobs_max, audio_total_bytes_max or waiting_max at all schedulers",
         "request_id_conflict": "the request id was used for another job",
     }.get(reason, reason)

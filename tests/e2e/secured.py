@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import ClientConnection
 
-from tests.e2e.processes import Scheduler, wait_until
+from tests.e2e.processes import PATIENCE_S, Scheduler, wait_until
 from tests.unit.log_rules import traces_of
 from voxpool.scheduler.security.caller import Caller, Role
 from voxpool.scheduler.security.tokens import append_token, entry_text, new_token
@@ -58,11 +58,19 @@ class Secured(Scheduler):
     """A scheduler with the token file of `keys`; it logs everything. `get` sends the admin's token."""
 
     def __init__(
-        self, folder: Path, keys: Keys, *flags: str, name: str = "secured", verify: Any = True, store: str = "memory"
+        self,
+        folder: Path,
+        keys: Keys,
+        *flags: str,
+        name: str = "secured",
+        verify: Any = True,
+        store: str = "memory",
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.keys = keys
         self.verify = verify
-        super().__init__(folder, store, "--access-file", str(keys.file), "--log-level", "debug", *flags, name=name)
+        access = ("--access-file", str(keys.file), "--log-level", "debug")
+        super().__init__(folder, store, *access, *flags, name=name, patience_s=patience_s)
 
     def get(self, path: str) -> Any:
         """Return the answer to a GET by an admin."""

@@ -172,11 +172,19 @@ class Bounds(NamedTuple):
     jobs_max: int
     bytes_max: int
     waiting_max: int
+    elsewhere: str = ""
+    """What the keys of its jobs have in other partitions (totals.py)."""
 
 
 def turn_of(priority: int, key: str, weight: float) -> str:
     """Return the turn of a job: its key, "" for a caller without a token, is charged COST / weight for it."""
     return f"{priority}.{max(1, round(COST / weight))}.{key or NOBODY}"
+
+
+def owner_of(turn: str) -> str:
+    """Return the key of a turn whose unfinished jobs are counted; "" for none."""
+    key = turn.split(".", 2)[2] if turn else ""
+    return "" if key == NOBODY else key
 
 
 def submit(
@@ -267,9 +275,11 @@ def mail_of(text: str) -> Mail:
     return Mail(number, kind, rest)
 
 
-def beat(scheduler: str, now_ms: int, lease_ms: int, waiting_ms: int, limit: int, judges: bool) -> ScriptCall:
-    """Answer: OK, LAPSED or NEW, open jobs, their bytes, then dead scheduler, count of its jobs, for each."""
-    args = [scheduler, str(now_ms), str(lease_ms), str(waiting_ms), str(limit), "1" if judges else "0"]
+def beat(
+    scheduler: str, now_ms: int, lease_ms: int, waiting_ms: int, limit: int, judges: bool, keys: Sequence[str] = ()
+) -> ScriptCall:
+    """Answer: OK, LAPSED or NEW, open jobs, their bytes, jobs|bytes for each key, (dead scheduler, its jobs)*."""
+    args = [scheduler, str(now_ms), str(lease_ms), str(waiting_ms), str(limit), "1" if judges else "0", *keys]
     return ScriptCall("beat", args)
 
 

@@ -214,7 +214,8 @@ class Feed(FeedAnswers):
             sent.append((asked, slot))
         if not rows:
             return
-        call = calls.submit(self.name, now_ms, self._floor, self.waiting_ms, self.totals.left_for(self.partition), rows)
+        bounds = self.totals.left_for(self.partition, filter(None, (calls.owner_of(row.turn) for row in rows)))
+        call = calls.submit(self.name, now_ms, self._floor, self.waiting_ms, bounds, rows)
         self.call(call, partial(self._submitted, sent))
 
 

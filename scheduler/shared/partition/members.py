@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from voxpool.scheduler.core.clock import Clock
@@ -62,8 +63,9 @@ class Members:
             feed.must_beat = False
             self._beat_at_ms = now_ms + feed.lease_ms // BEATS_A_LEASE
             judges = now_ms >= feed.judges_from_ms
-            call = calls.beat(feed.name, now_ms, feed.lease_ms, feed.waiting_ms, SLICE, judges)
-            feed.call(call, self._beaten)
+            keys = feed.totals.keys
+            call = calls.beat(feed.name, now_ms, feed.lease_ms, feed.waiting_ms, SLICE, judges, keys)
+            feed.call(call, partial(self._beaten, keys))
         if now_ms >= self._tidy_at_ms:
             self._tidy_at_ms = now_ms + TIDY_MS
             feed.ask_postponed()
@@ -71,14 +73,15 @@ class Members:
             before_ms = now_ms - self._retention_ms
             feed.call(calls.sweep(before_ms, self._ended_max, SLICE), partial(self._tidied, SLICE))
 
-    def _beaten(self, answer: Answer) -> None:
+    def _beaten(self, keys: Sequence[str], answer: Answer) -> None:
         if answer[0] == Said.LAPSED:
             self._feed.observer.scheduler_lapsed(self._feed.partition)
         if answer[0] != Said.OK:
             self._feed.ask_again()
             self._feed.must_beat = False
-        self._feed.totals.note(self._feed.partition, int(answer[1]), int(answer[2]))
-        for scheduler, count in zip(answer[3::2], answer[4::2], strict=True):
+        known = 3 + len(keys)
+        self._feed.totals.note(self._feed.partition, int(answer[1]), int(answer[2]), keys, answer[3:known])
+        for scheduler, count in zip(answer[known::2], answer[known + 1 :: 2], strict=True):
             if int(count):
                 self._feed.must_beat = True  # there may be more
                 self._feed.observer.jobs_adopted(self._feed.partition, scheduler, int(count))

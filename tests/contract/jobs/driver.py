@@ -23,8 +23,6 @@ from voxpool.scheduler.shared.partition.calls import Bounds, NameCall, Return, S
 SCHEDULERS = ("s", "s-1", "s1", "S")
 PAIRS = ("a:b", "a:bb", "a-b:c")
 KEYS = ("", "k.2", "k/2", "k")
-BOUNDS = ((6, 12, 1000), (900, 3_000, 10**9), (0, 2, 1000))
-FAIR_BOUNDS = ((12, 1000), (10**9,), (5, 1000))
 LEASE_MS, WAITING_MS, RETENTION_MS = 10_000, 8_000, 20_000
 
 KINDS = {
@@ -58,9 +56,9 @@ class Driver(Steps):
         self._order = order
         is_fair = order == FAIR  # jobs of several keys must wait beside each other
         self._wanted = PAIRS[:2] if is_fair else PAIRS
-        self._bounds = (
-            ((12, 1000), (10**9,), (5, 1000)) if is_fair else ((6, 12, 1000), (900, 3_000, 10**9), (0, 2, 1000))
-        )
+        self._bounds: tuple[tuple[int, ...], ...] = ((6, 12, 1000), (900, 3_000, 10**9), (0, 2, 1000))
+        if is_fair:
+            self._bounds = ((24, 1000, 1000, 1000), (400, *[10**9] * 9), (8, 1000))
         self.partition = Partition()
 
     # ---- steps
@@ -85,7 +83,9 @@ class Driver(Steps):
             pair, room = chance.choice(self._wanted), chance.random() < 0.5
             texts = (f"{size}", self._prefer(), "m", self._turn())
             jobs.append(Submit(f"0.{self._serial}", pair, room, expires, attempts_max, size, *texts))
-        bounds = Bounds(*map(chance.choice, self._bounds))
+        elsewhere = "" if self._order == SUBMIT else chance.choice(("", "k|1|0", "k/2|3|250 k.2|0|100"))
+        jobs_max, bytes_max, waiting_max = map(chance.choice, self._bounds)
+        bounds = Bounds(jobs_max, bytes_max, waiting_max, elsewhere)
         self._call(calls.submit(self._who(), self._time(), self._floor(), WAITING_MS, bounds, jobs))
 
     def _turn(self) -> str:
@@ -150,7 +150,8 @@ class Driver(Steps):
         chance = self._chance
         lease_ms = 0 if chance.random() < 0.1 else LEASE_MS
         limit, judges = chance.choice((1, 2, 500)), chance.random() < 0.8
-        self._call(calls.beat(self._who(), self._time(), lease_ms, WAITING_MS, limit, judges))
+        keys = chance.choice(((), KEYS[1:3], KEYS[3:]))
+        self._call(calls.beat(self._who(), self._time(), lease_ms, WAITING_MS, limit, judges, keys))
 
     def _due(self) -> None:
         self._call(calls.due(self._time(), WAITING_MS, self._chance.choice((1, 3, 500))))
@@ -191,6 +192,7 @@ class Driver(Steps):
                 break
         for side in self._sides:
             assert set(side.dump()) <= {"schedulers", "counts"}, side.dump()
+            assert len(side.dump()["counts"]) == 1, "no key has anything left"
         place, open_jobs, size, _ = side.dump()["counts"][0][1].split("|")
         assert (open_jobs, size) == ("0", "0") and int(place) >= 0
 

@@ -59,6 +59,11 @@ class Job:
         return self.attempt > self.first
 
     @property
+    def key(self) -> str:
+        """Whose job it is when the order is fair; "" when nobody's jobs are counted."""
+        return self.turn.split(".", 2)[2].strip("*") if self.turn else ""
+
+    @property
     def flow(self) -> tuple[str, str, str]:
         """Pair, priority and key among which it waits; the key is "" when it came back."""
         priority, _, key = self.turn.split(".", 2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.contract.jobs.bounds import owned
+
 if TYPE_CHECKING:
     from tests.contract.jobs.partition import Partition
 
@@ -16,7 +18,8 @@ def beat(partition: Partition, args: list[str]) -> list[str]:
     partition.leases[scheduler] = now + lease
     lapsed = sorted((end, name) for name, end in partition.leases.items() if end <= now)[:4] if judge else []
     dead = [name for _, name in lapsed if name != scheduler]
-    answer = ["NEW" if ended is None else "LAPSED" if ended <= now else "OK", "", ""]
+    answer = ["NEW" if ended is None else "LAPSED" if ended <= now else "OK"]
+    adopted = []
     held = {name: partition.taken(name)[:limit] for name in dead}
     gone = []
     for name in dead:
@@ -48,11 +51,11 @@ def beat(partition: Partition, args: list[str]) -> list[str]:
             for _, other in sorted((end, other) for other, end in partition.leases.items()):
                 partition.tell(other, "look|")
                 partition.invited |= {(job.pair, other) for job in partition.jobs.values()}
-        answer += [name, str(len(held[name]))]
+        adopted += [name, str(len(held[name]))]
     partition.invited = {(pair, member) for pair, member in partition.invited if member in partition.leases}
     partition.invite_for(waits, now)
-    answer[1:3] = [str(partition.counts["open"]), str(partition.counts["bytes"])]
-    return answer
+    by_key = ["{}|{}".format(*owned(partition, key)) for key in args[6:]]
+    return [*answer, str(partition.counts["open"]), str(partition.counts["bytes"]), *by_key, *adopted]
 
 
 def nodes(partition: Partition, args: list[str]) -> list[str]:

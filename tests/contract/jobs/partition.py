@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.contract.jobs.bounds import has_its_part, waiting_bound
 from tests.contract.jobs.job import FINAL, NEW, OUTCOME_MAX, RESTS, RUNS, WAITS, Job
 from tests.contract.jobs.members import beat, nodes
 from tests.contract.jobs.questions import find, place
 from tests.contract.jobs.turns import Turns
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.shared.partition.calls import COST
 
 
 @dataclass
@@ -112,16 +112,6 @@ class Partition:
                 text = f"end|{job_id}|{state}|{job.by}|{outcome}"
                 self.tell(client, f"read|{job_id}" if len(outcome) > OUTCOME_MAX else text)
 
-    def _full(self, pair: str, turn: str, waiting_max: int) -> str:
-        """Return the bound on waiting jobs that leaves no room for one more; "" when there is room."""
-        waiting = self.waiting_jobs(pair)
-        if not turn or turn.endswith(".*"):
-            return "waiting_max" if len(waiting) >= waiting_max else ""
-        priority, cost, key = turn.split(".", 2)
-        left = waiting_max - sum(job.flow[1] <= priority for job in waiting)
-        own = sum(job.flow == (pair, priority, key) for job in waiting)
-        return "share" if own * int(cost) >= COST * left else ""
-
     def _next(self, pair: str, want: int) -> list[str]:
         """Take the next jobs of a pair in the fair order."""
         taken: list[Job] = []
@@ -143,7 +133,7 @@ class Partition:
         scheduler, (now, floor, waiting, jobs_max, bytes_max, waiting_max) = args[0], map(int, args[1:7])
         self.be_member(scheduler)
         answer, waits = [], Counter[str]()
-        for at in range(7, len(args), 7):
+        for at in range(8, len(args), 7):
             job_id, pair, room, size, prefer, turn, rest = args[at : at + 7]
             expires, attempts_max, content, _, meta, _ = rest.split("|")
             starts = room == "1" and not self.waiting(pair)
@@ -163,7 +153,9 @@ class Partition:
                 answer += ["FULL", "jobs_max"]
             elif self.counts["bytes"] + int(size) > bytes_max:
                 answer += ["FULL", "bytes_max"]
-            elif not starts and (reason := self._full(pair, turn, waiting_max)):
+            elif has_its_part(self, turn, int(size), (jobs_max, bytes_max), args[7]):
+                answer += ["FULL", "share"]
+            elif not starts and (reason := waiting_bound(self, pair, turn, waiting_max)):
                 answer += ["FULL", reason]
             else:
                 attempt = job.attempt if job else 0

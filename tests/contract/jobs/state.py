@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.contract.jobs.job import RUNS, WAITS
+from tests.contract.jobs.bounds import owned
+from tests.contract.jobs.job import FINAL, RUNS, WAITS
 from tests.contract.jobs.partition import Partition
 from voxpool.scheduler.stores.memory import Dump
 
@@ -17,6 +18,8 @@ def state_of(partition: Partition) -> Dump:
     due = sorted((job.due, job_id) for job_id, job in jobs.items() if job.due)
     leases = sorted((end, name) for name, end in partition.leases.items())
     counts = "|".join(str(partition.counts[name]) for name in ("place", "open", "bytes", "mail"))
+    keys = sorted({job.key for job in jobs.values() if job.key and job.state not in FINAL})
+    by_key = [(f"|{key}", "{}|{}".format(*owned(partition, key))) for key in keys]
     whole: Dump = {
         "records": sorted((job_id, job.text) for job_id, job in jobs.items()),
         "waiting": [(member, zero) for member in sorted(waiting)],
@@ -28,7 +31,7 @@ def state_of(partition: Partition) -> Dump:
         "schedulers": [(name, str(end)) for end, name in leases],
         "nodes": sorted((node, "|".join(entry)) for node, entry in partition.nodes.items()),
         "enrolled": sorted((f"{entry[0]}|{node}", zero) for node, entry in partition.nodes.items()),
-        "counts": [("all", counts)] if partition.is_counted else [],
+        "counts": sorted([("all", counts), *by_key]) if partition.is_counted else [],
     }
     whole["taken"].sort()
     return {family: members for family, members in whole.items() if members}

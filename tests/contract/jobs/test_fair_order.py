@@ -48,6 +48,16 @@ BUGS = {
     "a key may fill the room": Bug(
         "submit", "way.flow) * way.cost >= COST * left and 'share'", "way.flow) < 0 and 'share'"
     ),
+    "a key may have all jobs": Bug("submit", "jobs * way.cost >= COST * (jobs_max", "0 > COST * (jobs_max"),
+    "a key may have all bytes": Bug("submit", "(bytes + size) * way.cost > COST * (bytes_max", "0 > COST * (bytes_max"),
+    "a key without a job is refused": Bug("submit", "return jobs > 0 and (", "return ("),
+    "jobs in other partitions do not count": Bug("submit", "if key == way.key then jobs", "if false then jobs"),
+    "the jobs of all who have no token are counted": Bug("_keys", "if key == '*' then return end", ""),
+    "a job that has ended stays with its key": Bug("finish", "if turn then keys_of", "if false then keys_of"),
+    "a job that was cancelled stays with its key": Bug(
+        "_whole", "if j.turn ~= '' then keys_of", "if false then keys_of"
+    ),
+    "a key without a job is remembered": Bug("_keys", "if jobs > 0 then", "if true then"),
 }
 
 
