@@ -13,9 +13,9 @@ FIGURES_MAX = 2
 CATALOGUE = (
     *(f"M{number}" for number in range(1, 10)),
     *(f"C{number}" for number in range(1, 10)),
-    *(f"R{number}" for number in range(1, 25) if number not in (8, 18, 19)),
+    *(f"R{number}" for number in range(1, 25)),
 )
-"""The defects that one scheduler can show; R8, R18 and R19 need several."""
+"""The defects of the earlier scheduler."""
 SIZES = ("quick", "full")
 """Options that make an experiment smaller or larger than its default."""
 _ID = re.compile(r"([MCR])(\d+)")

@@ -11,6 +11,7 @@ from voxpool.sim.experiments.overload import question as overload
 from voxpool.sim.experiments.policy import question as policy
 from voxpool.sim.experiments.pools import question as pools
 from voxpool.sim.experiments.race import question as race
+from voxpool.sim.experiments.schedulers import question as schedulers
 from voxpool.sim.experiments.share import question as share
 
 EXPERIMENTS = (
@@ -19,6 +20,7 @@ EXPERIMENTS = (
     orphans.EXPERIMENT,
     race.EXPERIMENT,
     faults.EXPERIMENT,
+    schedulers.EXPERIMENT,
     pools.EXPERIMENT,
     policy.EXPERIMENT,
     overload.EXPERIMENT,

@@ -1,4 +1,4 @@
-"""The experiments `faults` and `race` at a tiny size: the result of each row, and wrong sides break the verdict."""
+"""The experiments `faults`, `race` and `schedulers` at a tiny size: each row holds; wrong sides break the verdict."""
 
 from __future__ import annotations
 
@@ -12,10 +12,19 @@ from voxpool.sim.experiments.faults import question as faults
 from voxpool.sim.experiments.race import question as race
 from voxpool.sim.experiments.race.orders import OUTCOMES
 from voxpool.sim.experiments.rows import FULL, Figures
+from voxpool.sim.experiments.schedulers import question as schedulers
 from voxpool.sim.report.report import Outcome
 
-PICTURES = {"faults": ["faults_rows"], "race": ["race_rows", "race_outcomes"]}
-QUESTIONS = {"faults": (faults.ROWS, faults.ABOUT), "race": (race.ROWS, race.ABOUT)}
+PICTURES = {
+    "faults": ["faults_rows"],
+    "race": ["race_rows", "race_outcomes"],
+    "schedulers": ["schedulers_rows"],
+}
+QUESTIONS = {
+    "faults": (faults.ROWS, faults.ABOUT),
+    "race": (race.ROWS, race.ABOUT),
+    "schedulers": (schedulers.ROWS, schedulers.ABOUT),
+}
 ROWS = [(name, row) for name, (_, about) in QUESTIONS.items() for row in about if row != "swarm"]
 experiments = pytest.mark.parametrize("name", QUESTIONS)
 rows = pytest.mark.parametrize(("name", "row"), ROWS)

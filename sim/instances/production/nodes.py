@@ -35,6 +35,8 @@ class ModelNode:
         self.name = name
         self.pairs = pairs
         self.slots = slots
+        self.service_s = world.service_s
+        """The time that it works on a job."""
         self.home = home
         """The number of the scheduler that it prefers."""
         self.running: dict[tuple[str, int], None] = {}
@@ -78,7 +80,10 @@ class ModelNode:
             delay_s = scheduler.processor.spend(scheduler.part_s + more_s) + NETWORK_S
             self._world.loop.after(delay_s, self._begin, scheduler, message)
         elif isinstance(message, CancelAttempt):
-            self.running.pop((message.job_id, message.attempt), None)
+            attempt = (message.job_id, message.attempt)
+            if attempt in self.running:
+                del self.running[attempt]
+                self._world.dropped(scheduler, message)
         elif isinstance(message, Registered):
             self._world.loop.after(message.heartbeat_ms / 1000, self._beat, scheduler, message.heartbeat_ms / 1000)
         elif isinstance(message, Reregister):
@@ -99,7 +104,7 @@ class ModelNode:
         if scheduler is self.scheduler:
             self._world.ran(message.job_id)
             self.running[message.job_id, message.attempt] = None
-            self._world.loop.after(self._world.service_s, self._finish, message)
+            self._world.loop.after(self.service_s, self._finish, message)
 
     def _finish(self, message: Assign) -> None:
         if (message.job_id, message.attempt) not in self.running:

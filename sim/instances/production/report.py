@@ -9,7 +9,7 @@ from voxpool.sim.instances.costs import SharedCosts
 from voxpool.sim.instances.production.world import Instances, Sizes
 from voxpool.sim.report.limits import shown
 from voxpool.sim.report.pictures import Bar, bars
-from voxpool.sim.report.report import WITH, WITHOUT, Line, Picture, Report, Table
+from voxpool.sim.report.report import WITH, Line, Picture, Report, Table
 from voxpool.sim.virtual_time.stopwatch import Stopwatch
 
 Tell = Callable[[float], None]
@@ -18,12 +18,6 @@ FAULTY = Sizes(schedulers=3, partitions=2, elsewhere=True, in_flight=4, nodes=3,
 SETTLE_S = 60.0
 FAULT_EVERY_S = 6.0
 """Mean time between two faults of a scheduler."""
-
-
-IDLE = Sizes(schedulers=2, partitions=1, elsewhere=True, in_flight=1, nodes=1)
-BLOCK_S = 1.0
-"""The time of a blocking read of a stream, as the seed of this project had it."""
-IDLE_S = 30.0
 
 
 class Length(NamedTuple):
@@ -96,18 +90,6 @@ def survive(sizes: Sizes, costs: SharedCosts, length: Length, seed: int) -> Surv
         world.close()
 
 
-def idle_job_s(costs: SharedCosts, seed: int, block_s: float) -> float:
-    """Return the mean time of a job, one in flight, when blocking reads of `block_s` share the connection (R18)."""
-    world = Instances(IDLE, costs, seed)
-    try:
-        for scheduler in world.schedulers:
-            scheduler.link.block_s = block_s
-        world.run(IDLE_S if block_s else IDLE_S / 100)
-        return world.loop.env.now * IDLE.schedulers / max(1, world.done)
-    finally:
-        world.close()
-
-
 def instances(
     count: int, costs: SharedCosts, options: dict[str, Any], *, length: Length, seed: int, tell: Tell | None = None
 ) -> Report:
@@ -125,14 +107,12 @@ def instances(
         survived.append(survive(FAULTY, costs, length, seed + number))
         if tell is not None:
             tell((len(todo) + number + 1) / total)
-    idle_s = idle_job_s(costs, seed, BLOCK_S), idle_job_s(costs, seed, 0.0)
-    return report_of(measured, survived, idle_s, options, costs, seed, watch.seconds())
+    return report_of(measured, survived, options, costs, seed, watch.seconds())
 
 
 def report_of(
     measured: list[Measured],
     survived: list[Survived],
-    idle_s: tuple[float, float],
     options: dict[str, Any],
     costs: SharedCosts,
     seed: int,
@@ -154,7 +134,6 @@ def report_of(
         Line("", "of them lost", "", None, lost, limit="== 0"),
         Line("", "wrong, or ended twice", "", None, len(wrong), limit="== 0"),
         Line("", "jobs that ran twice", "", None, twice),
-        Line("R18", "time of a job, one in flight", "s", *idle_s, limit=f"< {BLOCK_S / 10:g}", shows="breaks"),
         Line("", "real time", "s", None, wall_s),
     ]
     struck = {kind: sum(each.faults.get(kind, 0) for each in survived) for kind in ("kill", "stall", "cut")}
@@ -173,10 +152,8 @@ def report_of(
         seed=seed,
         options=options,
         lines=lines,
-        variants={
-            WITHOUT: {"idle_s": idle_s[0]},
-            WITH: {"measured": [each._asdict() for each in measured], "faults": struck, "idle_s": idle_s[1]},
-        },
+        variants={WITH: {"measured": [each._asdict() for each in measured], "faults": struck}},
+        variant=WITH,
         notes=[
             f"costs: {costs.machine}",
             "faults: " + ", ".join(f"{kind} {count}" for kind, count in struck.items()),

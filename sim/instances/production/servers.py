@@ -19,6 +19,10 @@ TIMEOUT_S = 0.5
 """After which a call to a server that can't be reached fails."""
 JOB_ARGUMENTS = {"submit": (7, 7), "finish": (2, 4)}
 """Script -> arguments before the first job, and of each job."""
+AUDIO_COMMANDS = ("SET", "MGET", "UNLINK")
+"""Commands of a flush that are no scripts. What UNLINK costs is in the measured cost of SET."""
+WAY_ELSEWHERE = ("take", "mail")
+"""The scripts that a job needs beside submit and finish when its node is at another scheduler."""
 TAKEN_FIELDS = 2
 WEIGHT_OF_TAKE = 0.6
 """The part of the cost of a job elsewhere that is take's; the rest is that of mail."""
@@ -50,11 +54,14 @@ class Processor:
 
 
 class Shard(Processor):
-    """A server of Redis with the measured costs of `costs`."""
+    """A server of Redis with the measured costs of `costs`: each audio costs what one of 10 kB does."""
 
     def __init__(self, loop: VirtualLoop, costs: SharedCosts) -> None:
         super().__init__(loop)
-        self._call_s = costs.call_us / 1e6
+        call_us = costs.call_us
+        self._call_s = call_us / 1e6
+        more_us = (costs.elsewhere_us["1"] - costs.elsewhere_us["256"]) / 2 - call_us
+        self._way_s = dict.fromkeys(WAY_ELSEWHERE, max(call_us, more_us) / 1e6)
         own_s, elsewhere_s = costs.own_us["256"] / 1e6, costs.elsewhere_us["256"] / 1e6
         more_s = max(0.0, elsewhere_s - own_s)
         self._job_s = {
@@ -62,14 +69,23 @@ class Shard(Processor):
             "finish": own_s / 2,
             "take": more_s * WEIGHT_OF_TAKE,
             "mail": more_s * (1 - WEIGHT_OF_TAKE),
+            "SET": costs.audio_own_us / 1e6,
+            "MGET": max(0.0, costs.audio_elsewhere_us - costs.audio_own_us) / 1e6,
         }
 
-    def cost_s(self, call: ScriptCall, answer: Sequence[Any]) -> float:
-        """Return the processor time of a call."""
-        return self._call_s + self._job_s.get(call.name, 0.0) * _jobs_of(call, answer)
+    def cost_s(self, calls: Sequence[ScriptCall], answers: Sequence[Sequence[Any]]) -> float:
+        """Return the processor time of a flush: a constant for each script, and at least one; a part for each job."""
+        scripts = [self._way_s.get(call.name, self._call_s) for call in calls if call.name not in AUDIO_COMMANDS]
+        jobs = [
+            self._job_s.get(call.name, 0.0) * _jobs_of(call, answer)
+            for call, answer in zip(calls, answers, strict=True)
+        ]
+        return max(sum(scripts), self._call_s) + sum(jobs)
 
 
 def _jobs_of(call: ScriptCall, answer: Sequence[Any]) -> float:
+    if call.name in AUDIO_COMMANDS:
+        return 1.0 if call.name == "SET" else len(answer)
     if call.name == "take":
         return len(answer) / TAKEN_FIELDS
     if call.name == "mail":
@@ -119,11 +135,8 @@ class PartitionRunner:
         if self._link.is_cut:
             await asyncio.sleep(TIMEOUT_S)
             raise StoreUnavailable("the server can't be reached")
-        answers, cost_s = [], 0.0
-        for call in calls:
-            answers.append(self._store.run(call))
-            cost_s += self._shard.cost_s(call, answers[-1])
-        await self._shard.turn(cost_s)
+        answers = [self._store.run(call) for call in calls]
+        await self._shard.turn(self._shard.cost_s(calls, answers))
         self.on_hints()
         if self._link.loses():
             raise StoreUnavailable("the connection broke")

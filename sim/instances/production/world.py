@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
 from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.sim.chance.seeds import plain_random
 from voxpool.sim.instances.costs import SharedCosts
 from voxpool.sim.instances.production.nodes import ModelNode
@@ -49,7 +51,14 @@ class Sizes(NamedTuple):
 class Instances:
     """The world at time 0."""
 
-    def __init__(self, sizes: Sizes, costs: SharedCosts, seed: int = 1) -> None:
+    def __init__(
+        self,
+        sizes: Sizes,
+        costs: SharedCosts,
+        seed: int = 1,
+        store: Callable[[int], PartitionStore] = PartitionStore,
+        **settings: Any,
+    ) -> None:
         self.sizes = sizes
         self.seed = seed
         self.loop = VirtualLoop()
@@ -61,11 +70,10 @@ class Instances:
             partitions=sizes.partitions,
             jobs_max=10**6,
             waiting_timeout_s=WAITING_S,
+            **settings,
         )
         self.shards = [Shard(self.loop, costs) for _ in range(sizes.shards)]
-        self.places = [
-            Place(PartitionStore(number), self.shards[number % sizes.shards]) for number in range(sizes.partitions)
-        ]
+        self.places = [Place(store(number), self.shards[number % sizes.shards]) for number in range(sizes.partitions)]
         self.schedulers: list[Scheduler] = []
         """By place; one that died is replaced."""
         self._births = 0
@@ -176,6 +184,9 @@ class Instances:
     def ran(self, job_id: str) -> None:
         """A node begins an attempt."""
         self.runs[job_id] += 1
+
+    def dropped(self, scheduler: Scheduler, cancel: CancelAttempt) -> None:
+        """A node has dropped an attempt that it made, as its scheduler has told it."""
 
     # ---- faults
 

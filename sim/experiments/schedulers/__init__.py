@@ -1,0 +1,1 @@
+"""The experiment `schedulers`: several of them on one store."""

@@ -1,0 +1,1 @@
+"""The behaviours that the fixes of this experiment replaced."""
