@@ -14,7 +14,7 @@ BLOCK_S = 1.0
 IDLE = Sizes(schedulers=2, partitions=1, elsewhere=True, in_flight=1, nodes=1)
 IDLE_S = 30.0
 ASKED_S = 1.0
-SETTLE_S = 30.0
+SETTLE_S = 5.0
 
 
 def blocks_its_connection(stage: Stage) -> Figures:
