@@ -271,7 +271,7 @@ class HeldJobs(Dispatcher):
     def claim(self, node: Node, job_id: str, attempt: int) -> Job | None:
         """Ask the store for a job that `node` runs; until it answers, a job stands for it that knows its node only."""
         partition = partition_in(job_id, len(self.feeds))
-        if partition is None or job_id in node.reservations:  # a node makes one attempt of a job
+        if partition is None or self._is_of_another(node, job_id, attempt):
             return None
         now_ms = self._clock.now_ms()
         job = SharedJob(job_id, "", "", "", 0, now_ms, None, 0, state=DISPATCHED, attempt=attempt)
@@ -280,6 +280,12 @@ class HeldJobs(Dispatcher):
         claim = self._claims[job_id, attempt] = Claim(job)
         self.feeds[partition].claim(job_id, attempt, claim)
         return job
+
+    def _is_of_another(self, node: Node, job_id: str, attempt: int) -> bool:
+        """Whether another node here has this attempt, or a claim for it. A node keeps its name, so it can't be its."""
+        held, claim = self._held.get(job_id), self._claims.get((job_id, attempt))
+        has_it = held is not None and held.attempt == attempt and held.node_id != node.node_id
+        return has_it or (claim is not None and claim.job.node_id != node.node_id)
 
     def claimed(self, job_id: str, attempt: int, node: object, record: Record | None) -> None:
         """A claim was answered; without a record the attempt does not count any more."""

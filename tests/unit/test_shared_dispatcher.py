@@ -206,6 +206,21 @@ async def test_a_claim_that_comes_too_late_is_void(stores: Stores, a: SharedRig,
     assert (job.output, job.tries) == ("second", 2)
 
 
+async def test_a_node_cannot_take_the_attempt_of_another_one(stores: Stores, a: SharedRig, b: SharedRig) -> None:
+    """Neither one that runs, nor one whose claim is on its way."""
+    node, link = await a.node("n")
+    job = await a.submit()
+    runs = list(link.assigns)
+    thief, thiefs_link = await a.node("thief", running=runs)
+    assert thiefs_link.of_kind(CancelAttempt) == [CancelAttempt(*runs[0])] and thief.reservations == {}
+    assert list(node.reservations) == [job.job_id] and link.of_kind(CancelAttempt) == []
+    stores.kill(a)
+    owner, thief = await _join(b, "n", runs), await _join(b, "thief", runs)
+    await b.settle()
+    assert list(owner.reservations) == [job.job_id] and thief.reservations == {}
+    assert thief.link.of_kind(CancelAttempt) == [CancelAttempt(*runs[0])]  # type: ignore[attr-defined]
+
+
 async def test_a_scheduler_that_stops_gives_back_what_it_has(stores: Stores, a: SharedRig, b: SharedRig) -> None:
     """It takes nothing more; its clients are asked to go on elsewhere; what its node ran waits again at once."""
     _, link = await b.node("n", slots=1)

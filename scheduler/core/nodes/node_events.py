@@ -152,7 +152,7 @@ class NodeEvents:
     def _settle_running(self, node: Node, old: Node | None, running: list[tuple[str, int]]) -> None:
         """Move what `node` still runs from its older connection; redispatch the rest; cancel what nobody knows."""
         held = {} if old is None else dict(old.reservations)
-        for job_id, attempt in running:
+        for job_id, attempt in dict(running).items():  # it makes one attempt of a job
             job = held.get(job_id)
             if job is not None and job.attempt == attempt:
                 node.reservations[job_id] = held.pop(job_id)
