@@ -27,7 +27,10 @@ class Alone(Allocations):
         """Bring `job` to its final `state`."""
 
     async def look_up(self, job_id: str) -> Job | None:
-        """Return a job that `find` does not find, if it is elsewhere; here all jobs are in this process."""
+        """Return a job that `find` does not find, if it is elsewhere; here all jobs are in this process.
+
+        Raises Rejected when that can't be known now.
+        """
         return None
 
     async def standing(self, job: Job) -> tuple[Job, Standing | None, Place | None]:

@@ -6,8 +6,8 @@ answers come back as calls of the Desk (seams.py); held.py is the half of it tha
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from voxpool.scheduler.config import Settings, ms
@@ -18,6 +18,7 @@ from voxpool.scheduler.core.jobs.waiting import Place, Standing
 from voxpool.scheduler.core.script_queue import Outages
 from voxpool.scheduler.core.seams import ScriptRunner
 from voxpool.scheduler.errors import Rejected
+from voxpool.scheduler.shared.asking import answer_of
 from voxpool.scheduler.shared.details import (
     STATES,
     Details,
@@ -277,12 +278,11 @@ class SharedDispatcher(HeldJobs):
         return self._own(job.job_id) is job
 
     async def look_up(self, job_id: str) -> Job | None:
-        """Return a job as the store has it, or None when the store does not know it."""
+        """Return a job as the store has it, or None when the store does not know it. Raises Rejected: it is away."""
         if partition_in(job_id, len(self.feeds)) is None:
             return None
-        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.feed_of(job_id).look_up(job_id, lambda text: None if answer.done() else answer.set_result(text))
-        text = await answer
+        feed = self.feed_of(job_id)
+        text = await answer_of(feed, partial(feed.look_up, job_id), self._settings)
         return self._shown(job_id, record_of(text)) if text else None
 
     async def standing(self, job: Job) -> tuple[Job, Standing | None, Place | None]:
@@ -291,11 +291,10 @@ class SharedDispatcher(HeldJobs):
         if job.ended or partition is None:
             return job, None, None
         feed = self.feeds[partition]
-        if feed.is_repeating:
-            return job, Standing("unknown"), None
-        answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-        feed.call(calls.place(job.job_id), lambda found: None if answer.done() else answer.set_result(found))
-        text, *numbers = await answer
+        try:
+            text, *numbers = await answer_of(feed, partial(feed.call, calls.place(job.job_id)), self._settings)
+        except Rejected:
+            text = ""
         if not text:
             return job, Standing("unknown"), None
         return self._shown(job.job_id, record_of(text)), *standing_of(record_of(text), numbers)

@@ -156,10 +156,14 @@ class JobDoor:
         end_s, pause_s = loop.time() + wait_s, LOOK_S
         while (left_s := end_s - loop.time()) > 0 and not gone.done():
             await asyncio.wait([gone], timeout=min(pause_s, left_s))
-            found = await self._dispatcher.look_up(job.job_id)
+            try:
+                found = await self._dispatcher.look_up(job.job_id)
+            except Rejected:  # nobody knows now; the request may end before anybody does
+                continue
+            finally:
+                pause_s = min(2 * pause_s, LOOKS_S_MAX)
             if found is None or found.ended:
                 return
-            pause_s = min(2 * pause_s, LOOKS_S_MAX)
 
     def _wait_s(self, request: Request) -> float:
         return seconds(request, "wait_s", self._settings.wait_s_max)

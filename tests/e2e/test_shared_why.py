@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import running
-from tests.e2e.processes import TONE, Process, Scheduler, until
+from tests.e2e.processes import PATIENCE_S, TONE, Process, Scheduler, until
 from tests.e2e.test_several_schedulers import PAIR, Gated, Start, starting
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.sdk import Client
@@ -118,3 +119,26 @@ async def test_while_redis_is_away_nothing_wrong_is_told(start: Start, server: R
         server.start()
         await until(lambda: why(a, job.job_id)["shared"]["state"] == "waits")
         await job.cancel()
+
+
+async def test_a_request_does_not_wait_for_a_redis_that_is_away(start: Start, server: RedisServer) -> None:
+    """Neither for one that is gone nor for one that hangs: the scheduler of another client can't know the job then."""
+    a, b = start("a"), start("b")
+    async with Client(a.url) as client, httpx.AsyncClient(base_url=b.url, trust_env=False) as http:
+        job = await client.start(TONE, PAIR)
+        path = f"/v1/jobs/{job.job_id}"
+        await until(lambda: b.get(path)["state"] == "waiting")
+        for stop, go_on in ((server.freeze, server.thaw), (server.kill, server.start)):
+            stop()
+            for _ in range(2):
+                shown = await http.get(path, timeout=PATIENCE_S)
+                assert (shown.status_code, shown.json()["reason"]) == (503, "store_unavailable")
+                assert shown.headers["retry-after"]
+            go_on()
+            await until(lambda: http_is_ok(b, path))
+        await job.cancel()
+
+
+def http_is_ok(scheduler: Scheduler, path: str) -> bool:
+    """Whether a GET of `path` succeeds."""
+    return httpx.get(f"{scheduler.url}{path}", trust_env=False, timeout=PATIENCE_S).status_code == 200
