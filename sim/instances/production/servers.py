@@ -17,7 +17,7 @@ NETWORK_S = 50e-6
 """One way between two machines of a data centre."""
 TIMEOUT_S = 0.5
 """After which a call to a server that can't be reached fails."""
-JOB_ARGUMENTS = {"submit": (7, 7), "finish": (2, 4)}
+JOB_ARGUMENTS = {"submit": (8, 7), "finish": (2, 4)}
 """Script -> arguments before the first job, and of each job."""
 AUDIO_COMMANDS = ("SET", "MGET", "UNLINK")
 """Commands of a flush that are no scripts. What UNLINK costs is in the measured cost of SET."""
