@@ -41,17 +41,17 @@ class FailedNodes:
 
     def __init__(self) -> None:
         self._nodes: dict[str, tuple[int, tuple[str, ...]]] = {}
-        """Job -> when a node has failed it last, in this order, and the nodes."""
+        """Job -> when it will have waited too long since a node has failed it last, and the nodes; by that failure."""
 
     def of(self, job_id: str) -> tuple[str, ...]:
         """Return the last nodes that have failed a job."""
         return self._nodes.get(job_id, (0, ()))[1]
 
-    def note(self, job_id: str, node_id: str, now_ms: int) -> None:
-        """A node has failed a job."""
+    def note(self, job_id: str, node_id: str, until_ms: int) -> None:
+        """A node has failed a job, which waits until `until_ms` at most."""
         nodes = (*self.of(job_id), node_id)[-AVOID_MAX:]
         self.forget(job_id)
-        self._nodes[job_id] = now_ms, nodes
+        self._nodes[job_id] = until_ms, nodes
         if len(self._nodes) > FAILED_MAX:
             del self._nodes[next(iter(self._nodes))]
 
@@ -60,10 +60,10 @@ class FailedNodes:
         self._nodes.pop(job_id, None)
 
     def forget_before(self, before_ms: int) -> None:
-        """Forget the jobs that no node here has failed since."""
+        """Forget the jobs that have waited too long by then."""
         while self._nodes:
-            job_id, (at_ms, _) = next(iter(self._nodes.items()))
-            if at_ms >= before_ms:
+            job_id, (until_ms, _) = next(iter(self._nodes.items()))
+            if until_ms >= before_ms:
                 return
             self.forget(job_id)
 

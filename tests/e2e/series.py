@@ -34,7 +34,7 @@ PAIRS = PAIRS_MAX + 50
 """Number of language pairs that jobs and nodes have named at the end."""
 EXPIRES_MS = 200
 LABELS = frozenset(
-    {"meaning", "pair", "priority", "state", "reason", "result", "script", "family", "version", "python", "le"}
+    {"meaning", "pair", "priority", "state", "reason", "result", "script", "family", "version", "python", "jobs", "le"}
 )
 """All labels of all metrics (interfaces.md); none of them is a job, a node or a session."""
 OPENED_AT_ONCE = 50

@@ -65,3 +65,20 @@ async def test_nothing_stays_of_jobs_that_nodes_have_failed(stores: Stores) -> N
         stored.append([entries(partition.store) for partition in stores.partitions])  # type: ignore[arg-type]
     assert left[1:] == left[:1] * (ROUNDS - 1)
     assert stored[1:] == stored[:1] * (ROUNDS - 1)
+
+
+async def test_a_node_is_avoided_for_as_long_as_the_job_waits_that_it_failed(stores: Stores) -> None:
+    """Also when the pause before the next attempt is longer than the retention of what has ended."""
+    a = stores.scheduler("a", settings(retention_s=0.1, waiting_timeout_s=60.0, backoff_s=2.0))
+    bad, bad_link = await a.node("bad", slots=1)
+    for number in range(6):
+        job = await a.submit(request_id=str(number))
+        await answer(a, bad, bad_link, error=BROKEN)
+        good, good_link = await a.node(f"good-{number}", slots=1)
+        await stores.pass_time(1)
+        a.core.retention.run_once()
+        await stores.pass_time(4)
+        assert job.node_id == good.node_id
+        await answer(a, good, good_link, output="done")
+        a.desk.left(good)
+        await a.settle()
