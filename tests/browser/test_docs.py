@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Served, fits, violations
@@ -27,6 +28,7 @@ BROKEN_WORDS = """() => [...document.querySelectorAll("th, td")].flatMap(cell =>
 """A script that returns the words of tables that are broken over several lines."""
 
 
+@pytest.mark.timeout(300)  # the page is long, and axe looks at it twice
 async def test_no_word_of_a_table_breaks_and_nothing_sticks_out(page: Page, served: Served) -> None:
     await page.goto(served.url + "/docs")
     for width in (1440, 360):

@@ -29,7 +29,9 @@ class ClusterNode:
         self.bus = quiet_port()
         own = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--repl-diskless-sync-delay", "0")
         timeouts = ("--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--cluster-replica-validity-factor", "0")
-        self.server = RedisServer(self.folder, *own, *timeouts)
+        # Else a primary that has given its replica away gets one back from one that has two.
+        stays = ("--cluster-allow-replica-migration", "no")
+        self.server = RedisServer(self.folder, *own, *timeouts, *stays)
         self.server.port = quiet_port()
         self.is_running = False
         self.client: Any = Redis(port=self.server.port, decode_responses=True, protocol=2, socket_timeout=20)
