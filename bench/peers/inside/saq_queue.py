@@ -1,10 +1,12 @@
 """SAQ. Tuned: 64 jobs at a time, the client looks every 5 ms."""
 
 import base64
+import contextlib
 import sys
 
 import measure
 from saq import Queue
+from saq.queue import JobError
 
 TUNED = measure.VARIANT == "tuned"
 queue = Queue.from_url(measure.URL, **({"max_concurrent_ops": 64} if TUNED else {}))
@@ -25,6 +27,8 @@ async def client():
     async def call():
         return await queue.apply("short", audio=audio, **poll)
 
+    with contextlib.suppress(JobError):  # a worker that starts sweeps away what it has just taken
+        await call()
     await measure.measure(call)
 
 
