@@ -230,7 +230,7 @@ class HeldJobs(Dispatcher):
             self._retries.count(job, reason, detail, now_ms)
             pause_ms = max(0, job.backoff_until_ms - now_ms)
             text = cleaned(f"the last of {job.redispatches} attempts, on {node_id}: {job.detail}")
-        self.table.failed.note(job.job_id, node_id, now_ms + pause_ms + self._waiting_ms)
+        self.table.failed.note(job.job_id, node_id, now_ms + pause_ms)
         self.feed_of(job.job_id).give_back(job.job_id, job.attempt, text, counted, pause_ms, pays=reason == ERROR)
 
     def end(self, job: Job, state: str, reason: str = "", output: Any = None, detail: str = "") -> None:

@@ -41,14 +41,14 @@ class FailedNodes:
 
     def __init__(self) -> None:
         self._nodes: dict[str, tuple[int, tuple[str, ...]]] = {}
-        """Job -> when it will have waited too long since a node has failed it last, and the nodes; by that failure."""
+        """Job -> when it may run again since a node has failed it last, and the nodes; in the order of these failures."""
 
     def of(self, job_id: str) -> tuple[str, ...]:
         """Return the last nodes that have failed a job."""
         return self._nodes.get(job_id, (0, ()))[1]
 
     def note(self, job_id: str, node_id: str, until_ms: int) -> None:
-        """A node has failed a job, which waits until `until_ms` at most."""
+        """A node has failed a job, which pauses until `until_ms`."""
         nodes = (*self.of(job_id), node_id)[-AVOID_MAX:]
         self.forget(job_id)
         self._nodes[job_id] = until_ms, nodes
@@ -60,7 +60,7 @@ class FailedNodes:
         self._nodes.pop(job_id, None)
 
     def forget_before(self, before_ms: int) -> None:
-        """Forget the jobs that have waited too long by then."""
+        """Forget the jobs whose pauses were over before."""
         while self._nodes:
             job_id, (until_ms, _) = next(iter(self._nodes.items()))
             if until_ms >= before_ms:

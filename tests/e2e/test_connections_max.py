@@ -56,7 +56,8 @@ async def test_connections_max_counts_connections_and_not_requests(folder: Path)
         assert await is_well(scheduler)
         assert (await asking(scheduler, "/v1/jobs")).status_code == 200
         assert 'connections_refused_total{reason="connections_max"}' in (await asking(scheduler, "/metrics")).text
-        assert {event["reason"] for event in scheduler.events("connection_refused")} == {"connections_max"}
+        refused = await until(lambda: scheduler.events("connection_refused"))
+        assert {event["reason"] for event in refused} == {"connections_max"}
 
 
 async def asking(scheduler: Scheduler, path: str) -> httpx.Response:

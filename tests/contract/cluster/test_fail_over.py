@@ -106,6 +106,7 @@ async def lose_writes(cluster: Cluster, desk: SharedDesk, client: Client) -> Non
     await asyncio.to_thread(cluster.take_over, replica)
 
 
+@pytest.mark.alone  # beside five other tests the nodes of the cluster hold each other for dead
 async def test_an_acknowledged_write_outlives_its_primary(cluster: Cluster) -> None:
     """acks = 1 with two replicas, one of them cut off: the election takes the other one, although nobody asks again."""
     client = Client()
