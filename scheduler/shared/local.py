@@ -41,7 +41,7 @@ class FailedNodes:
 
     def __init__(self) -> None:
         self._nodes: dict[str, tuple[int, tuple[str, ...]]] = {}
-        """Job -> when it may run again since a node has failed it last, and the nodes; in the order of these failures."""
+        """Job -> when it may run again after its last failure, and the nodes; in the order of these failures."""
 
     def of(self, job_id: str) -> tuple[str, ...]:
         """Return the last nodes that have failed a job."""
