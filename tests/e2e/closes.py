@@ -206,8 +206,9 @@ def _keys(store_url: str) -> dict[str, int]:
     """Return how many members each key of the store has."""
     sizes = {"zset": "zcard", "hash": "hlen", "set": "scard", "list": "llen", "string": "strlen"}
     with redis.Redis.from_url(store_url, decode_responses=True) as store:
-        keys: list[Any] = list(store.scan_iter())
-        return {str(key): int(getattr(store, sizes[str(store.type(key))])(key)) for key in keys}
+        kinds = {str(key): str(store.type(key)) for key in store.scan_iter()}
+        # A key may end between two of these calls.
+        return {key: int(getattr(store, sizes[kind])(key)) for key, kind in kinds.items() if kind != "none"}
 
 
 if __name__ == "__main__":
