@@ -114,6 +114,19 @@ async def test_a_reconnect_keeps_running_jobs_and_gives_back_the_others() -> Non
     assert rig.store.census()["reservations"] == 2
 
 
+@pytest.mark.parametrize("attempts", [(1, 2), (2, 1)])
+async def test_a_reconnect_with_two_attempts_of_a_job_keeps_the_one_that_counts(attempts: tuple[int, int]) -> None:
+    """The result of an earlier attempt may be unsent while the node works on the next one."""
+    rig = Rig()
+    node, _ = await rig.node("n1")
+    job = await rig.submit(backoff_ms=0)
+    await rig.fail(node, job, retryable=True)
+    assert (job.node_id, job.attempt) == ("n1", 2)
+    again, link = await rig.node("n1", running=[(job.job_id, attempt) for attempt in attempts])
+    assert list(again.reservations) == [job.job_id] and (job.state, job.attempt) == (DISPATCHED, 2)
+    assert link.of_kind(CancelAttempt) == [CancelAttempt(job.job_id, 1)]
+
+
 async def test_a_second_process_under_a_name_in_use_is_refused_without_effect() -> None:
     rig = Rig()
     node, _ = await rig.node("n1")

@@ -152,14 +152,19 @@ class NodeEvents:
     def _settle_running(self, node: Node, old: Node | None, running: list[tuple[str, int]]) -> None:
         """Move what `node` still runs from its older connection; redispatch the rest; cancel what nobody knows."""
         held = {} if old is None else dict(old.reservations)
-        for job_id, attempt in dict(running).items():  # it makes one attempt of a job
+        others = []
+        for job_id, attempt in running:
             job = held.get(job_id)
             if job is not None and job.attempt == attempt:
                 node.reservations[job_id] = held.pop(job_id)
-            elif (claimed := self._dispatcher.claim(node, job_id, attempt)) is not None:
-                node.reservations[job_id] = claimed
             else:
+                others.append((job_id, attempt))
+        for job_id, attempt in others:  # after those above: of two attempts of a job only one is reserved
+            claimed = None if job_id in node.reservations else self._dispatcher.claim(node, job_id, attempt)
+            if claimed is None:
                 node.link.send(CancelAttempt(job_id, attempt))
+            else:
+                node.reservations[job_id] = claimed
         if old is None:
             return
         self._node_registry.forget(old)
