@@ -23,8 +23,8 @@ class Calls:
     """At most `threads` calls of a plain `function` at a time; a coroutine function has no such bound here.
 
     A thread takes one waiting call after the other. It asks for another thread when more wait and none has been asked
-    for that has not begun: a burst of short calls is done by one thread, and of long calls each soon has its own. A
-    future, a wake-up of the loop and a change of threads for each call would cost four times a short call (DESIGN.md).
+    for that has not begun: a burst of short calls is done by one thread, and of long calls each soon has its own
+    (DESIGN.md has what it saves).
     """
 
     def __init__(self, function: Callable[..., Any], threads: int, name: str) -> None:
