@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import TONE, Scheduler, until
-from tests.servers import BOTH, place_of
+from tests.servers import BOTH, RedisServer, place_of, redis_server
 from tests.unit.log_rules import strange_lines
 from voxpool.scheduler.sdk import Client, Work, Worker
 
@@ -47,6 +47,13 @@ def scheduler(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def folder(tmp_path: Path) -> Path:
     """The folder for the logs of the processes of one test."""
     return tmp_path
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    with redis_server() as running_server:
+        yield running_server
 
 
 @pytest.fixture

@@ -13,19 +13,13 @@ import redis
 
 from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Process, Scheduler, until
-from tests.servers import RedisServer, redis_server
+from tests.servers import RedisServer
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Work, Worker
 
 PAIR = "en:en"
 JOBS = 60
 FLAGS = ("--heartbeat-s", "0.3", "--lease-s", "2", "--waiting-timeout-s", "20")
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with redis_server() as running_server:
-        yield running_server
 
 
 @pytest.fixture

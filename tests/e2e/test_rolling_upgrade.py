@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler, until
 from tests.e2e.test_processes import started
 from tests.e2e.versions import MORE_FIELDS, NAMED, OTHER_DATA, OTHER_NAMES, version_of
-from tests.servers import RedisServer, redis_server
+from tests.servers import RedisServer
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Work, Worker
 from voxpool.scheduler.stores.cluster.job_stores import DATA_VERSION
@@ -77,12 +77,6 @@ async def traffic_at(*schedulers: Scheduler) -> AsyncIterator[Traffic]:
         traffic.end()
     assert set(traffic.delivered.values()) == set(traffic.runs.values()) == {1}
     assert len(traffic.delivered) == len(traffic.runs)
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with redis_server() as running_server:
-        yield running_server
 
 
 async def upgraded(folder: Path, store: str, newer: type[Scheduler], other: type[Scheduler]) -> None:

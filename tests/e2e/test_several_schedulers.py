@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from tests.e2e.processes import TONE, Process, Scheduler, connected, until
 from tests.servers import RedisServer, redis_server
 from voxpool.loadtest.processes._line import Line
 from voxpool.scheduler.protocol.messages import JobResult
-from voxpool.scheduler.sdk import Client, Refused, SubmitRejected, Work, Worker
+from voxpool.scheduler.sdk import Client, Refused, Started, SubmitRejected, Work, Worker
 
 PAIR = "en:en"
 LEASE_S = 2.0
@@ -28,12 +28,6 @@ FLAGS = (
 )
 
 Start = Callable[..., Scheduler]
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with redis_server() as running_server:
-        yield running_server
 
 
 @contextmanager
@@ -198,22 +192,40 @@ def test_another_setting_of_what_all_must_share_is_refused(three: Three, folder:
     assert f"this one has {name} = {value}" in other.log.read_text()
 
 
-async def test_keys_take_turns_over_all_schedulers(start: Start) -> None:
-    """A flood of one key at A; a job of another key and an urgent one, both at B, whose node has one slot."""
+class Flood(NamedTuple):
+    """Jobs in the order fair: one of a flood runs, the others wait with one of another key and an urgent one."""
+
+    schedulers: tuple[Scheduler, Scheduler]
+    begun: list[str]
+    """The jobs that the node has begun, in this order."""
+    first: Started
+    flood: list[Started]
+    sparse: Started
+    urgent: Started
+
+
+@asynccontextmanager
+async def flooded(start: Start, count: int) -> AsyncIterator[Flood]:
+    """A flood of one key at A, the other two jobs at B, whose node has one slot; at the end all jobs complete."""
     a, b = start("a", "--order", "fair"), start("b", "--order", "fair")
     node = Gated(b, "n", slots=1)
     async with running(node.worker), Client(a.url) as one, Client(b.url) as other:
         first = await one.start(TONE, PAIR, key="flood")
         await until(lambda: node.begun == [first.job_id])
-        flood = [await one.start(TONE, PAIR, key="flood") for _ in range(8)]
+        flood = [await one.start(TONE, PAIR, key="flood") for _ in range(count)]
         sparse = await other.start(TONE, PAIR, key="sparse")
         urgent = await other.start(TONE, PAIR, key="flood", priority=1)
-        assert a.get(f"/v1/jobs/{sparse.job_id}")["state"] == "waiting"
+        yield Flood((a, b), node.begun, first, flood, sparse, urgent)
         node.gate.set()
         results = [await job.result() for job in (first, *flood, sparse, urgent)]
     assert {result.state for result in results} == {"completed"}
-    assert node.begun[:2] == [first.job_id, urgent.job_id]
-    assert sparse.job_id in node.begun[2:4]
+
+
+async def test_keys_take_turns_over_all_schedulers(start: Start) -> None:
+    async with flooded(start, 8) as jobs:
+        assert jobs.schedulers[0].get(f"/v1/jobs/{jobs.sparse.job_id}")["state"] == "waiting"
+    assert jobs.begun[:2] == [jobs.first.job_id, jobs.urgent.job_id]
+    assert jobs.sparse.job_id in jobs.begun[2:4]
 
 
 async def test_a_scheduler_that_stops_lets_its_jobs_end_and_others_go_on(start: Start) -> None:

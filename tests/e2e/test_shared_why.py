@@ -12,18 +12,12 @@ import pytest
 
 from tests.e2e.conftest import running
 from tests.e2e.processes import PATIENCE_S, TONE, Process, Scheduler, until
-from tests.e2e.test_several_schedulers import PAIR, Gated, Start, starting
-from tests.servers import RedisServer, redis_server
+from tests.e2e.test_several_schedulers import PAIR, Gated, Start, flooded, starting
+from tests.servers import RedisServer
 from voxpool.scheduler.sdk import Client
 
 WAITS_S = 60
 """--waiting-timeout-s of the schedulers."""
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with redis_server() as running_server:
-        yield running_server
 
 
 @pytest.fixture
@@ -85,25 +79,16 @@ async def test_all_schedulers_tell_who_runs_a_job_and_what_is_before_it(start: S
 
 
 async def test_with_fair_order_the_band_and_the_keys_ahead_are_told(start: Start) -> None:
-    """A flood of one key at A, a job of another key and an urgent one at B: what comes before whom."""
-    a, b = start("a", "--order", "fair"), start("b", "--order", "fair")
-    node = Gated(b, "n", slots=1)
-    async with running(node.worker), Client(a.url) as one, Client(b.url) as other:
-        first = await one.start(TONE, PAIR, key="flood")
-        await until(lambda: node.begun == [first.job_id])
-        flood = [await one.start(TONE, PAIR, key="flood") for _ in range(4)]
-        sparse = await other.start(TONE, PAIR, key="sparse")
-        urgent = await other.start(TONE, PAIR, key="flood", priority=1)
-        for scheduler in (a, b):
-            view = why(scheduler, flood[3].job_id)
+    """Both schedulers tell what comes before whom."""
+    async with flooded(start, 4) as jobs:
+        for scheduler in jobs.schedulers:
+            view = why(scheduler, jobs.flood[3].job_id)
             assert view["shared"]["ahead"] == 3
             assert view["waiting"] == {"priority": 3, "higher_waiting": 1, "keys_ahead": 0, "key_waiting": 4}
-            view = why(scheduler, sparse.job_id)
+            view = why(scheduler, jobs.sparse.job_id)
             assert view["shared"]["ahead"] == 0
             assert view["waiting"] == {"priority": 3, "higher_waiting": 1, "keys_ahead": 1, "key_waiting": 1}
-            assert why(scheduler, urgent.job_id)["waiting"]["higher_waiting"] == 0
-        node.gate.set()
-        await asyncio.gather(*(job.result() for job in (first, *flood, sparse, urgent)))
+            assert why(scheduler, jobs.urgent.job_id)["waiting"]["higher_waiting"] == 0
 
 
 async def test_while_redis_is_away_nothing_wrong_is_told(start: Start, server: RedisServer, folder: Path) -> None:

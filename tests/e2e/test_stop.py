@@ -17,7 +17,7 @@ from tests.e2e.conftest import running
 from tests.e2e.processes import TONE, Scheduler, connected, until
 from tests.e2e.test_bad_input_clients import answer, text
 from tests.e2e.test_processes import started
-from tests.servers import BOTH, RedisServer, place_of, redis_server
+from tests.servers import BOTH, RedisServer, place_of
 from voxpool.scheduler.protocol.messages import JobResult
 from voxpool.scheduler.sdk import Client, Work, Worker
 
@@ -137,12 +137,6 @@ async def test_a_second_signal_ends_at_once_and_still_gives_jobs_back(patient: S
         assert (rejected["type"], rejected["request_id"], rejected["reason"]) == ("rejected", "long", STOPPING)
         assert await asyncio.to_thread(stopped, patient) == (0, 1)
         await until(lambda: gate.cancelled == gate.started)
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    with redis_server() as running_server:
-        yield running_server
 
 
 async def test_unfinished_jobs_go_to_the_next_scheduler(folder: Path, server: RedisServer) -> None:
