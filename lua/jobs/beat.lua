@@ -1,5 +1,5 @@
 -- Purpose    Renew the lease of the caller; hand back what dead schedulers had, in slices, and remove them when nothing is left.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            lease       ms from now until it counts as dead; 0: it leaves, and others adopt what it has at once

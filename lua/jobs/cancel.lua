@@ -1,5 +1,5 @@
 -- Purpose    End jobs that nobody wants any more, whatever their state and whoever has them.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (job state outcome)*   state: x cancelled, g given up with its session, f failed

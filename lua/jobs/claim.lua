@@ -1,5 +1,5 @@
 -- Purpose    Make the caller the one that answers for jobs: a node that runs them has come to it.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (job attempt)*

@@ -1,5 +1,5 @@
 -- Purpose    Do what is due: a job that has waited too long has failed, one whose pause is over waits.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       now        ms
 --            waiting    ms that a job may wait
 --            limit      jobs of this call, the earliest first, 1 to 500

@@ -1,5 +1,5 @@
 -- Purpose    Read records.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       job*
 -- Returns    for each   its record, or '' when it is not known
 -- Called by  the feed of the partition: somebody asks for a job that is not here

@@ -1,5 +1,5 @@
 -- Purpose    End a batch of jobs that the caller has taken.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (job attempt state outcome)*   state: c completed, f failed; outcome: any text of one line

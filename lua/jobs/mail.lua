@@ -1,5 +1,5 @@
 -- Purpose    Acknowledge messages and read what is left.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            upto        the number of the last message that it has handled, 16 digits; nothing is lost if it is too low
 --            limit       messages that are looked at

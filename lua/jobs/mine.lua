@@ -1,5 +1,5 @@
 -- Purpose    List all that the store thinks the caller has taken.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            limit       jobs at most; more than a scheduler has slots
 -- Returns    (job record)*

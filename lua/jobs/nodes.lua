@@ -1,5 +1,5 @@
 -- Purpose    Give a scheduler the names of nodes, or take them back: a name is at one scheduler only.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            (node number process again)*   nodes differ from each other

@@ -1,5 +1,5 @@
 -- Purpose    Say where a job waits: what comes before it.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       job
 -- Returns    its record, or '' when it is not known; when it waits, then
 --            before   jobs of its line that come before it; a line is its pair, or its key where the order is fair

@@ -1,6 +1,6 @@
 -- Purpose    Give back jobs that the caller has taken: each waits again at its old place, at once or after a pause, or
 --            has failed because it has no attempt left.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            waiting     ms that a job may wait; one whose attempt is not counted goes on with the wait that it had

@@ -1,7 +1,7 @@
 -- Purpose    Enter a batch of jobs. A job begins to run at the caller when it has room and none of the pair waits; else
 --            it waits and a hungry scheduler is invited. The name of a job is its idempotency key: one that is known stays
 --            as it is, gets the caller among its clients, and the new meta.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            floor       the highest attempt that the caller has seen; 0 = none
@@ -59,7 +59,7 @@ do
   if #keys > 0 then keys_of(batch).read(keys) end
 end
 
-local stored, added = {}, {}
+local stored, added, listed = {}, {}, {}
 -- The waiting jobs of a pair, a lane or a flow: those that are stored, and those of this call.
 local function count_waiting(group)
   stored[group] = stored[group] or call('ZLEXCOUNT', WAITING, '[' .. group .. '|', '(' .. group .. '}')
@@ -143,6 +143,7 @@ for at = FIRST, #ARGV, WIDTH do
   else
     local first = j and j.attempt or '0'
     local attempt, place = first, string.format('%016d', count(batch, 'place', 1))
+    listed[#listed + 1] = id
     count(batch, 'open', 1)
     count(batch, 'bytes', bytes)
     if turn ~= '' then keys_of(batch).add(turn, 1, bytes) end
@@ -163,5 +164,6 @@ for at = FIRST, #ARGV, WIDTH do
   end
   answers[#answers + 1], answers[#answers + 2] = word, said
 end
+if #listed > 0 then call('RPUSH', LISTED, unpack(listed)) end
 close_queue(batch)
 return answers

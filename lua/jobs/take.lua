@@ -1,5 +1,5 @@
 -- Purpose    Take the next waiting jobs of pairs, for slots that the caller has reserved; say for which it stays hungry.
--- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns hints (../README.md)
+-- KEYS       records waiting taken hungry due mail ended schedulers counts nodes enrolled flows turns listed hints (../README.md)
 -- ARGV       scheduler   that calls
 --            now         ms
 --            floor       the highest attempt that the caller has seen; 0 = none
@@ -62,7 +62,7 @@ for at = FIRST, #ARGV, WIDTH do
   local was_hungry = call('ZSCORE', HUNGRY, mine)
   local is_hungry = ARGV[at + 2] == '1' and got < want
   if is_hungry and not was_hungry then
-    enter(batch, HUNGRY, string.format('%s|%016d|%s', pair, count(batch, 'place', 1), scheduler))
+    enter(batch, HUNGRY, string.format('%s|%016d|%s', pair, count(batch, 'mail', 1), scheduler))
     enter(batch, HUNGRY, mine)
   elseif was_hungry and not is_hungry then
     leave(batch, HUNGRY, mine)

@@ -33,6 +33,7 @@ from voxpool.scheduler.core.jobs.job import (
     hash_of,
     key_of,
 )
+from voxpool.scheduler.core.jobs.job_list import JobList, Lists
 from voxpool.scheduler.core.jobs.job_table import JobTable
 from voxpool.scheduler.core.jobs.reasons import ATTEMPTS_MAX, EXPIRED, SESSION_GONE, TOO_LATE
 from voxpool.scheduler.core.jobs.waiting import WaitingJobs
@@ -75,6 +76,7 @@ class Dispatcher(Alone):
     ) -> None:
         super().__init__(settings, clock, waiting, intake, node_registry, queue, affinity, observer, random, why)
         self.table = table
+        self.jobs: Lists = JobList(self.find_sequence, lambda: self.newest_sequence, table.count_of)
         self._deadlines = deadlines
         self._sink = sink
         self.instance = instance

@@ -39,10 +39,13 @@ class JobView(msgspec.Struct, omit_defaults=True):
 
 
 class JobPage(msgspec.Struct):
-    """Some of the jobs, newest first, without outputs; `next_cursor` asks for older ones, also of a short page."""
+    """Some of the jobs, newest first, without outputs; `next_cursor` asks for older ones, also of a short page.
+
+    `total` counts all jobs of the caller; it is null when they are in Redis and the caller is no admin.
+    """
 
     jobs: list[JobView]
-    total: int
+    total: int | None
     next_cursor: str | None
 
 

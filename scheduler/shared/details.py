@@ -69,28 +69,32 @@ def details_of(meta: str) -> Details:
 
 
 class Outcome(NamedTuple):
-    """How a job has ended: the field `outcome` of its record. A script writes reason and detail only."""
+    """How a job has ended: the field `outcome` of its record. A script writes reason and detail only.
+
+    What may be long comes last: lists are without it.
+    """
 
     reason: str = ""
-    detail: str = ""
     node_id: str = ""
     dispatched_ms: int = 0
     attempts: int = 0
+    detail: str = ""
     output: Any = None
 
     def __str__(self) -> str:
-        return f"{self.reason}|{_encode(self[1:])}"
+        rest = _encoder.encode((self.detail, self.output)).decode()
+        return f"{self.reason}|{self.node_id}|{self.dispatched_ms}|{self.attempts}|{rest}"
 
 
 def outcome_of(text: str) -> Outcome:
     """Return the outcome that a record or message has as `text`."""
     reason, _, rest = text.partition("|")
-    return Outcome(reason, *_decode(rest)) if rest.startswith("[") else Outcome(reason, rest)
-
-
-def _encode(values: tuple[Any, ...]) -> str:
-    return _encoder.encode(values).decode()
+    if rest.count("|") < 3:
+        return Outcome(reason, detail=rest)
+    node_id, dispatched_ms, attempts, rest = rest.split("|", 3)
+    detail, output = _decode(rest) if rest else ("", None)
+    return Outcome(reason, node_id, int(dispatched_ms), int(attempts), detail, output)
 
 
 _encoder = msgspec.json.Encoder()
-_decode = msgspec.json.Decoder(tuple[str, str, int, int, Any]).decode
+_decode = msgspec.json.Decoder(tuple[str, Any]).decode

@@ -30,6 +30,7 @@ from voxpool.scheduler.shared.details import (
     partition_of,
 )
 from voxpool.scheduler.shared.held import HeldJobs
+from voxpool.scheduler.shared.job_list import SharedJobList
 from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedWaiting
 from voxpool.scheduler.shared.local_queue import LocalQueue
 from voxpool.scheduler.shared.partition import calls
@@ -90,6 +91,7 @@ class SharedDispatcher(HeldJobs):
         ]
         ended_max = settings.finished_max or UNBOUNDED
         self.members = [Members(feed, self._clock, ms(settings.retention_s), ended_max) for feed in self.feeds]
+        self.jobs = SharedJobList(self.feeds, settings, self._shown)
         self._asked: dict[str, Asked] = {}
         self._jobs: dict[str, SharedJob] = {}
         """Both by job id: the jobs of clients here that have not ended."""
@@ -205,7 +207,7 @@ class SharedDispatcher(HeldJobs):
             is_retryable = reason in SUBMIT_REFUSALS and SUBMIT_REFUSALS[reason].retryable
             rejected = Rejected(reason, detail, self._retry_after_ms if is_retryable else None)
             self._observer.job_rejected(job.pair, reason)
-            self._end_here(job, FAILED, Outcome(reason, detail))
+            self._end_here(job, FAILED, Outcome(reason, detail=detail))
             for waiter in self._waiters.pop(job_id, ()):
                 waiter.refused(rejected)
             return
@@ -268,10 +270,6 @@ class SharedDispatcher(HeldJobs):
         if job is not None and job.reason == SESSION_GONE:
             return None  # it goes on if clients of other schedulers wait for it: the store knows
         return job or self._held.get(job_id)
-
-    def find_sequence(self, sequence: int) -> Job | None:
-        """Return the job that was submit number `sequence` here, or None when it is forgotten."""
-        return self.table.find_sequence(sequence)
 
     def is_reported(self, job: Job) -> bool:
         """Whether the end of `job` is reported to the result sink: it is one of a client here."""

@@ -237,7 +237,7 @@ class HeldJobs(Dispatcher):
         """The node of `job` has answered its attempt; the store decides whether that counts."""
         assert isinstance(job, SharedJob)
         node = self.node_registry.nodes[job.node_id]
-        outcome = Outcome(reason, detail, node.node_id, job.dispatched_ms, job.redispatches + 1, output)
+        outcome = Outcome(reason, node.node_id, job.dispatched_ms, job.redispatches + 1, detail, output)
         letter = "c" if state == COMPLETED else "f"
         claim = self._claims.get((job.job_id, job.attempt))
         if claim is not None and claim.job is job:

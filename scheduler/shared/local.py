@@ -75,16 +75,6 @@ class SharedTable(JobTable):
         super().__init__(*bounds)
         self.failed = FailedNodes()
         """Also of jobs of other schedulers' clients."""
-        self._by_sequence: dict[int, Job] = {}
-
-    def add(self, job: Job) -> None:
-        """Take in an unfinished job."""
-        super().add(job)
-        self._by_sequence[job.sequence] = job
-
-    def find_sequence(self, sequence: int) -> Job | None:
-        """Return the job that was submit number `sequence` of this scheduler."""
-        return self._by_sequence.get(sequence)
 
     def remove_ended_before(self, before_ms: int) -> Job | None:
         """Remove and return the oldest finished job; nothing else is remembered for longer."""
@@ -92,7 +82,6 @@ class SharedTable(JobTable):
         return super().remove_ended_before(before_ms)
 
     def _forget(self, job: Job) -> None:
-        del self._by_sequence[job.sequence]
         if self.find(job.job_id) is job:
             super()._forget(job)
 

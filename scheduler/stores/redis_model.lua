@@ -93,12 +93,14 @@ function commands.LLEN(key)
   return list and list.last - list.first + 1 or 0
 end
 
--- LRANGE key 0 last
+-- LRANGE key first last, both from the head
 function commands.LRANGE(key, first, last)
-  if number(first) ~= 0 or number(last) < 0 then error('the model of Redis knows LRANGE from 0 to a place only', 0) end
+  if number(first) < 0 or number(last) < 0 then error('the model of Redis knows LRANGE by places from the head only', 0) end
   local list, found = list_at(key), {}
   if not list then return found end
-  for place = list.first, math.min(list.last, list.first + number(last)) do found[#found + 1] = list.texts[place] end
+  for place = list.first + number(first), math.min(list.last, list.first + number(last)) do
+    found[#found + 1] = list.texts[place]
+  end
   return found
 end
 

@@ -63,6 +63,7 @@ JOBS = Layout(
         "enrolled": SORTED_SET,
         "flows": SORTED_SET,
         "turns": HASH,
+        "listed": LIST,
         "hints": NOTHING,  # the prefix of channels
     },
 )

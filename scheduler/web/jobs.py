@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from voxpool.scheduler.config import Settings, ms
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.core.jobs.job_list import STATES
 from voxpool.scheduler.core.jobs.reasons import STOPPING
 from voxpool.scheduler.core.seams import Observer
 from voxpool.scheduler.errors import BadInput, Rejected
@@ -23,7 +24,6 @@ from voxpool.scheduler.security.authentication import FORBIDDEN, AccessRefused
 from voxpool.scheduler.web.gates.authorization import caller_of
 from voxpool.scheduler.web.gates.errors_answered import Endpoint
 from voxpool.scheduler.web.gates.rate_limit import RateLimit
-from voxpool.scheduler.web.job_list import STATES, JobList
 from voxpool.scheduler.web.requests.bodies import Bodies
 from voxpool.scheduler.web.requests.query import seconds, whole_number
 from voxpool.scheduler.web.sessions.results import Results
@@ -56,7 +56,6 @@ class JobDoor:
         self._observer = observer
         self._random = random
         self._bodies = Bodies(settings.audio_bytes_max, incoming, ms(settings.retry_after_s))
-        self._list = JobList(dispatcher.find_sequence, lambda: dispatcher.newest_sequence)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of this door."""
@@ -116,10 +115,8 @@ class JobDoor:
         limit = whole_number(request, "limit", 1, PAGE_MAX) or PAGE_DEFAULT
         caller = caller_of(request)
         owner = None if caller.is_admin else caller.name
-        page = self._list.page(limit, state or "", whole_number(request, "cursor", 1, 10**11), owner)
-        following = None if page.cursor is None else str(page.cursor)
-        total = len(self._dispatcher.table) if owner is None else self._dispatcher.table.count_of(owner)
-        views = JobPage([job_view(job, with_output=False) for job in page.jobs], total, following)
+        page = await self._dispatcher.jobs.page(limit, state or "", request.query_params.get("cursor"), owner)
+        views = JobPage([job_view(job, with_output=False) for job in page.jobs], page.total, page.cursor)
         return Response(msgspec.json.encode(views), media_type="application/json")
 
     async def cancel(self, request: Request) -> Response:

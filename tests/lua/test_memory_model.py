@@ -33,7 +33,7 @@ def run(body: str, *args: str) -> list[str]:
         ("redis.call('ZADD', KEYS[3], 'x', 'a')", "not a valid float"),
         ("redis.call('ZADD', KEYS[3], 'NX', 0, 'a', 0, 'b')", "NX with one member only"),
         ("redis.call('ZRANGEBYLEX', KEYS[3], '[a|', '(a}', 'LIMIT', 1, 2)", "ZRANGEBYLEX with LIMIT 0 only"),
-        ("redis.call('LRANGE', KEYS[3], 0, -1)", "LRANGE from 0 to a place only"),
+        ("redis.call('LRANGE', KEYS[3], 0, -1)", "LRANGE by places from the head only"),
         ("redis.call('LTRIM', KEYS[3], 0, 5)", "LTRIM to -1 only"),
         ("redis.call('RPUSH', KEYS[3], 'a') redis.call('ZSCORE', KEYS[3], 'a')", "WRONGTYPE"),
         ("redis.call('HSET', KEYS[1], 'a', 'b') return redis.call('ZSCORE', KEYS[1], 'a')", "WRONGTYPE"),

@@ -1,8 +1,13 @@
 """The list of jobs: newest first, in pages, with forgotten jobs in between."""
 
+import asyncio
+
+import pytest
+
 from tests.unit.fakes import complete, make_job
 from voxpool.scheduler.core.jobs.job import COMPLETED, Job
-from voxpool.scheduler.web.job_list import LOOKS_MAX, JobList
+from voxpool.scheduler.core.jobs.job_list import LOOKS_MAX, JobList
+from voxpool.scheduler.errors import BadInput
 
 
 class Jobs:
@@ -12,15 +17,16 @@ class Jobs:
         self.by_sequence = {sequence: make_job(sequence) for sequence in range(1, count + 1)}
         self.newest = count
         self.looks = 0
-        self.list = JobList(self.find, lambda: self.newest)
+        self.list = JobList(self.find, lambda: self.newest, lambda owner: len(self.by_sequence))
 
     def find(self, sequence: int) -> Job | None:
         self.looks += 1
         return self.by_sequence.get(sequence)
 
     def sequences(self, limit: int, state: str = "", cursor: int | None = None) -> tuple[list[int], int | None]:
-        page = self.list.page(limit, state, cursor)
-        return [job.sequence for job in page.jobs], page.cursor
+        page = asyncio.run(self.list.page(limit, state, None if cursor is None else str(cursor)))
+        assert page.total == len(self.by_sequence)
+        return [job.sequence for job in page.jobs], None if page.cursor is None else int(page.cursor)
 
     def all_places(self, limit: int, state: str = "") -> list[int]:
         found, cursor = self.sequences(limit, state)
@@ -74,3 +80,9 @@ def test_jobs_forgotten_long_ago_are_checked_once() -> None:
 
 def test_a_cursor_from_the_future_is_the_newest_job() -> None:
     assert Jobs(3).sequences(2, cursor=99) == ([3, 2], 1)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "1.2", "-1", "9" * 17, "\u0661"])
+def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(BadInput, match="next_cursor of the page before"):
+        asyncio.run(Jobs(3).list.page(2, cursor=cursor))

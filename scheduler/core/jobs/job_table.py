@@ -83,9 +83,9 @@ class JobTable:
         key = key_of(owner, request_id)
         return self._by_request[shard_of(key)].get(key)
 
-    def count_of(self, owner: str) -> int:
-        """Return how many jobs of `owner`, a token, are here."""
-        return self._owned.get(owner, 0)
+    def count_of(self, owner: str | None) -> int:
+        """Return how many jobs of `owner`, a token, are here; None = of all."""
+        return len(self) if owner is None else self._owned.get(owner, 0)
 
     def shards(self) -> Iterator[list[Job]]:
         """Yield all jobs, some thousands at a time; what is added or removed meanwhile may be missed."""

@@ -308,6 +308,11 @@ def place(job_id: str) -> ScriptCall:
     return ScriptCall("place", [job_id])
 
 
+def list_jobs(from_place: int, limit: int) -> ScriptCall:
+    """Answer: the next place (0 = none), the number of all jobs, (job record)*; `from_place` 0 = the newest."""
+    return ScriptCall("list", [str(from_place), str(limit)])
+
+
 def audio_name_of(meta: str) -> str:
     """Return the name of the audio of the job with this `meta`: its first word."""
     return meta.partition(" ")[0]

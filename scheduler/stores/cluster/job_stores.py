@@ -26,7 +26,7 @@ from voxpool.scheduler.stores.redis import ANSWER_TIMEOUT_S, RedisStore
 from voxpool.scheduler.stores.script_sources import JOBS
 from voxpool.scheduler.stores.shown import without_password
 
-DATA_VERSION = 2
+DATA_VERSION = 3
 """To be raised with each change of lua/jobs/ that schedulers of the version before can't share (lua/README.md)."""
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from voxpool.leakgate.inside.door import SWITCHES, TYPES_MAX
 from voxpool.leakgate.inside.report import MemoryReport
 from voxpool.leakgate.inside.tracing import FRAMES_MAX, TRACE_SECONDS_MAX, Trace
-from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY, PRIORITY_MAX, Settings, ms
+from voxpool.scheduler.config import ATTEMPTS_LIMIT, BACKOFF_MS_LIMIT, PRIORITY, PRIORITY_MAX, REDIS, Settings, ms
+from voxpool.scheduler.core.jobs.job_list import NUMBER, STATES
 from voxpool.scheduler.core.jobs.reasons import SUBMIT_REFUSALS
 from voxpool.scheduler.protocol.answers import JobPage, JobView, NodeView, WaitingView
 from voxpool.scheduler.protocol.field_types import TIMEOUT_MS_MAX
@@ -17,7 +18,6 @@ from voxpool.scheduler.telemetry.checkup import Checkup
 from voxpool.scheduler.web import assets
 from voxpool.scheduler.web.fleet_views import PAGE_MAX as NODES_PAGE_MAX
 from voxpool.scheduler.web.fleet_views import NodePage, PoolPage, Status
-from voxpool.scheduler.web.job_list import STATES
 from voxpool.scheduler.web.jobs import PAGE_MAX
 from voxpool.scheduler.web.openapi.document import FORM, Answer, Operation, Parameter, Schema, ref
 from voxpool.scheduler.web.requests.bodies import JobRequest
@@ -37,7 +37,6 @@ BAD_BODY = ("bad_content_type", "broken_json", "bad_multipart", "bad_audio", "ba
 _job_id = Parameter("job_id", "The id that the submit returned.", ANY_ID, "path")
 _node_id = Parameter("node_id", "The name that the node registered.", ANY_ID, "path")
 _cursor = Parameter("cursor", "next_cursor of the page before.", {"type": "integer", "minimum": 0, "maximum": 10**9})
-_place = Parameter("cursor", "next_cursor of the page before.", {"type": "integer", "minimum": 1, "maximum": 10**11})
 
 
 def operations(settings: Settings) -> list[Operation]:
@@ -52,6 +51,8 @@ def _jobs(settings: Settings) -> list[Operation]:
         f"Seconds to wait for the end of the job, at most {settings.wait_s_max:g}.",
         seconds,
     )
+    # One place, or one a partition where the jobs are in Redis.
+    places = NUMBER + (rf"(\.{NUMBER}){{{settings.partitions - 1}}}" if settings.jobs == REDIS else "")
     number: Schema = {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX}
     attempts: Schema = {"type": "integer", "minimum": 1, "maximum": ATTEMPTS_LIMIT}
     pause: Schema = {"type": "integer", "minimum": 0, "maximum": BACKOFF_MS_LIMIT}
@@ -130,9 +131,10 @@ def _jobs(settings: Settings) -> list[Operation]:
             parameters=[
                 Parameter("state", "Only jobs in this state.", {"enum": list(STATES)}),
                 Parameter("limit", "Jobs of a page.", {"type": "integer", "minimum": 1, "maximum": PAGE_MAX}),
-                _place,
+                Parameter("cursor", "next_cursor of the page before.", {"type": "string", "pattern": f"^{places}$"}),
             ],
             reasons=("bad_state", "bad_limit", "bad_cursor"),
+            passing=("store_unavailable",),
         ),
         Operation(
             "GET",
@@ -141,7 +143,7 @@ def _jobs(settings: Settings) -> list[Operation]:
             {200: Answer("The job.", JobView)},
             parameters=[_job_id, wait],
             reasons=("unknown_job", "bad_wait_s"),
-            passing=("result_waiters_max",),
+            passing=("result_waiters_max", "store_unavailable"),
         ),
         Operation(
             "DELETE",
@@ -150,6 +152,7 @@ def _jobs(settings: Settings) -> list[Operation]:
             {200: Answer("The job.", JobView)},
             parameters=[_job_id],
             reasons=("unknown_job",),
+            passing=("store_unavailable",),
         ),
         Operation(
             "GET",
@@ -158,6 +161,7 @@ def _jobs(settings: Settings) -> list[Operation]:
             {200: Answer("What was decided, and the pool of the job as it is now.", WhyView)},
             parameters=[_job_id],
             reasons=("unknown_job",),
+            passing=("store_unavailable",),
         ),
     ]
 

@@ -39,6 +39,7 @@ KINDS = {
     "mine": 3,
     "sweep": 5,
     "find": 2,
+    "list": 6,
     "repeat": 12,
     "pass_time": 20,
     "lose_data": 1,
@@ -105,7 +106,11 @@ class Driver(Steps):
 
     def _finish(self) -> None:
         ends = [
-            (*attempt, self._chance.choice("ccf"), self._chance.choice(("o|ut", "", "long" * 300)))
+            (
+                *attempt,
+                self._chance.choice("ccf"),
+                self._chance.choice(("o|ut", "", "long" * 300, "r|n|17|2|" + "long" * 300)),
+            )
             for attempt in self._attempts()
         ]
         self._call(calls.finish(self._holder, self._time(), ends))
@@ -168,6 +173,14 @@ class Driver(Steps):
         self._call(calls.find([job_id]))
         self._call(calls.place(job_id))
 
+    def _list(self) -> None:
+        places = self.partition.counts["place"]
+        self._call(
+            calls.list_jobs(
+                self._chance.choice((0, 0, 1, places // 2, places + 1)), self._chance.choice((1, 3, 500, 500))
+            )
+        )
+
     def _pass_time(self) -> None:
         self._now_ms += self._chance.choice((1, 400, 1_000, 3_000, 3_000, 11_000))
 
@@ -188,7 +201,7 @@ class Driver(Steps):
             self._call(calls.mail(last, "9" * 16, 500))
             self._call(calls.sweep(self._now_ms - RETENTION_MS, 1000, 500))
             is_alone = self.partition.leases.keys() == {last}  # a clock that is ahead makes a lease longer
-            if is_alone and not self.partition.jobs and not self.partition.ended:
+            if is_alone and not (self.partition.jobs or self.partition.ended or self.partition.listed):
                 break
         for side in self._sides:
             assert set(side.dump()) <= {"schedulers", "counts"}, side.dump()

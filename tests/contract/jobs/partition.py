@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tests.contract.jobs.bounds import has_its_part, waiting_bound
 from tests.contract.jobs.job import FINAL, NEW, OUTCOME_MAX, RESTS, RUNS, WAITS, Job
 from tests.contract.jobs.members import beat, nodes
-from tests.contract.jobs.questions import find, place
+from tests.contract.jobs.questions import find, list_jobs, place
 from tests.contract.jobs.turns import Turns
 from voxpool.scheduler.core.scripts import ScriptCall
 
@@ -25,6 +25,8 @@ class Partition:
     """(pair, scheduler) -> the number of its wish."""
     mail: dict[str, dict[int, str]] = field(default_factory=dict)
     ended: list[tuple[str, int]] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
+    """The jobs by place; the last one has the last place."""
     leases: dict[str, int] = field(default_factory=dict)
     invited: set[tuple[str, str]] = field(default_factory=set)
     """(pair, scheduler): invited, and has not asked for the pair since."""
@@ -57,6 +59,11 @@ class Partition:
         """Return the waiting jobs of a pair, the oldest first."""
         found = [job_id for job_id, job in self.jobs.items() if job.state == WAITS and job.pair == pair]
         return sorted(found, key=lambda job_id: self.jobs[job_id].place)
+
+    @property
+    def oldest_place(self) -> int:
+        """The place of the first job of `listed`."""
+        return self.counts["place"] - len(self.listed) + 1
 
     def taken(self, scheduler: str) -> list[str]:
         """Return the jobs that a scheduler has, by name."""
@@ -163,6 +170,7 @@ class Partition:
                 self.count("bytes", int(size))
                 is_wanted = self.leases.get(prefer, 0) > now and (pair, prefer) in self.hungry
                 place = self.count("place", 1)
+                self.listed.append(job_id)
                 numbers = (attempt, attempt, int(attempts_max), int(expires), int(size))
                 job = self.jobs[job_id] = Job(WAITS, pair, place, scheduler, *numbers, content, now, meta)
                 job.until, job.prefer, job.turn = str(now + waiting), prefer, turn
@@ -191,7 +199,7 @@ class Partition:
             self.invited.discard((pair, scheduler))
             if hungry and len(found) < want:
                 if (pair, scheduler) not in self.hungry:
-                    self.hungry[pair, scheduler] = self.count("place", 1)
+                    self.hungry[pair, scheduler] = self.count("mail", 1)
             else:
                 self.hungry.pop((pair, scheduler), None)
             if len(found) > want:
@@ -317,7 +325,14 @@ class Partition:
             if job is not None and job.state in FINAL and job.since == ended:
                 del self.jobs[job_id]
         del self.ended[:count]
-        return [str(count)]
+        places = 0
+        for job_id in self.listed[:limit]:
+            job = self.jobs.get(job_id)
+            if job is not None and job.place == self.oldest_place + places:
+                break
+            places += 1
+        del self.listed[:places]
+        return [str(max(count, places))]
 
 
 _SCRIPTS = {
@@ -335,4 +350,5 @@ _SCRIPTS = {
     "sweep": Partition._sweep,
     "find": find,
     "place": place,
+    "list": list_jobs,
 }

@@ -28,6 +28,7 @@ def state_of(partition: Partition) -> Dump:
         "due": [(job_id, str(due_ms)) for due_ms, job_id in due],
         "mail": [(member, zero) for member in sorted(mail)],
         "ended": [(f"{job_id}|{ended}", str(place)) for place, (job_id, ended) in enumerate(partition.ended)],
+        "listed": [(job_id, str(index)) for index, job_id in enumerate(partition.listed)],
         "schedulers": [(name, str(end)) for end, name in leases],
         "nodes": sorted((node, "|".join(entry)) for node, entry in partition.nodes.items()),
         "enrolled": sorted((f"{entry[0]}|{node}", zero) for node, entry in partition.nodes.items()),

@@ -99,7 +99,7 @@ def test_a_long_run_matches_the_expected_behaviour() -> None:
 def test_every_file_is_a_script_or_included_by_one() -> None:
     assert set(load_sources(JOBS.folder)) == {
         *("submit", "take", "finish", "requeue", "cancel", "claim", "mail", "beat", "due", "mine", "sweep", "find"),
-        *("nodes", "place"),
+        *("nodes", "place", "list"),
     }
     assert all("@include" not in source.text for source in load_sources(JOBS.folder).values())
 

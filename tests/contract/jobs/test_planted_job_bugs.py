@@ -116,6 +116,11 @@ BUGS = {
     "a pause never ends": Bug("due", "elseif j.state == RESTS then", "elseif false then"),
     "a job that began anew is swept": Bug("sweep", "FINAL[state or ''] and since == ends[i]", "state"),
     "ended jobs are kept without a bound": Bug("sweep", "and i > too_many", ""),
+    "a forgotten place stays in the list": Bug("sweep", "call('LTRIM', LISTED, places, -1)", ""),
+    "the list loses a job that has not ended": Bug("sweep", "if place_of(text) == oldest + i - 1 then break end", ""),
+    "a job that began anew is listed twice": Bug("list", "place_of(text) == first + i - 1", "text"),
+    "a list has long outcomes": Bug("list", "#text - at >= OUTCOME_MAX", "false"),
+    "a list goes on where it has been": Bug("list", "first > oldest and first - 1", "first > oldest and first"),
     "a job is told that all of its pair are before it": Bug("place", "waiting_of(line, entry)", "waiting_of(line)"),
 }
 

@@ -20,7 +20,7 @@ async def test_another_data_version_is_refused_and_the_others_go_on(monkeypatch:
             submit(old, client, 5)
             await until(lambda: len(client.accepts) == 5)
             monkeypatch.setattr(job_stores, "DATA_VERSION", job_stores.DATA_VERSION + 1)
-            with pytest.raises(ConfigError, match="data_version = 2, and this one has data_version = 3: use the same"):
+            with pytest.raises(ConfigError, match="data_version = 3, and this one has data_version = 4: use the same"):
                 await _agree(server.url)
             monkeypatch.undo()
             await _agree(server.url)
