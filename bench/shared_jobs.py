@@ -23,7 +23,7 @@ from bench._rows import Row, print_rows
 from bench.round_trips import QUIET, cpu_s, free_port, process, scheduler, through_scheduler, until_listening
 from voxpool.scheduler.config import FAIR, SUBMIT
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition import audio_calls, calls
 from voxpool.scheduler.stores.cluster.job_stores import JobStores, PartitionStore
 from voxpool.scheduler.stores.embedded import EmbeddedStore
 from voxpool.sim.experiments.servers import system_redis
@@ -148,11 +148,11 @@ def _submit(name: str, own: bool, audio: bytes, key: int | None) -> calls.Submit
 
 async def _life(partition: PartitionStore, names: list[str], own: bool, audio: bytes, keys_waiting: int) -> None:
     """Let the jobs `names` come, run and end, as the feeds of one or two schedulers do in batches."""
-    keys = [calls.audio_key(0, name) for name in names] if audio else []
+    keys = [audio_calls.audio_key(0, name) for name in names] if audio else []
     jobs = [_submit(name, own, audio, at % keys_waiting if keys_waiting else None) for at, name in enumerate(names)]
     entered = calls.submit(CLIENT, NOW_MS, 0, WAITING_MS, BOUNDS, jobs)
     runs = CLIENT if own else OTHER
-    (*_, answer) = await partition.run([*(calls.keep_audio(key, audio, AUDIO_S) for key in keys), entered])
+    (*_, answer) = await partition.run([*(audio_calls.keep_audio(key, audio, AUDIO_S) for key in keys), entered])
     attempts = [int(each) for each in answer[1::2]] if own else []
     if not own:
         (taken,) = await partition.run(
@@ -161,9 +161,9 @@ async def _life(partition: PartitionStore, names: list[str], own: bool, audio: b
         rows = calls.taken_of(taken)
         names, attempts = [row.job_id for row in rows], [row.attempt for row in rows]
         if keys:
-            await partition.run([calls.read_audio(keys)])
+            await partition.run([audio_calls.read_audio(keys)])
     ends = [(name, attempt, "c", OUTCOME) for name, attempt in zip(names, attempts, strict=True)]
-    after: list[ScriptCall] = [calls.drop_audio(keys)] if keys else []
+    after: list[ScriptCall] = [audio_calls.drop_audio(keys)] if keys else []
     (answer, *_) = await partition.run([calls.finish(runs, NOW_MS, ends), *after])
     assert set(answer[::2]) == {calls.Said.OK}, answer[:4]
     if not own:

@@ -29,7 +29,8 @@ from voxpool.scheduler.core.nodes.node import Node
 from voxpool.scheduler.protocol.messages import CancelAttempt
 from voxpool.scheduler.shared.details import Outcome, details_of, partition_in
 from voxpool.scheduler.shared.local import SharedIntake, SharedJob, SharedTable
-from voxpool.scheduler.shared.partition.calls import Record, Taken, audio_name_of
+from voxpool.scheduler.shared.partition.audio_calls import audio_name_of
+from voxpool.scheduler.shared.partition.calls import Record, Taken
 from voxpool.scheduler.shared.partition.feed import Feed
 from voxpool.scheduler.shared.slots import Slot, Slots
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from voxpool.scheduler.config import FAIR, PRIORITY, SUBMIT
 from voxpool.scheduler.shared.partition.asked import Asked
-from voxpool.scheduler.shared.partition.calls import Record, Taken, audio_name_of, turn_of
+from voxpool.scheduler.shared.partition.audio_calls import audio_name_of
+from voxpool.scheduler.shared.partition.calls import Record, Taken, turn_of
 from voxpool.scheduler.shared.partition.feed import Feed
 from voxpool.scheduler.shared.partition.names import Names, home_of
 from voxpool.sim.instances.desk_parts import ClientLink, Held, Node, Wish

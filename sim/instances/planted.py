@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from voxpool.scheduler.shared.partition.calls import Record, Taken, audio_of
+from voxpool.scheduler.shared.partition.audio_calls import audio_of
+from voxpool.scheduler.shared.partition.calls import Record, Taken
 from voxpool.scheduler.shared.partition.letters import Letters
 from voxpool.scheduler.shared.partition.names import Names
 from voxpool.scheduler.stores.script_sources import JOBS, assemble, read_texts

@@ -15,9 +15,10 @@ from voxpool.scheduler.config import ms
 from voxpool.scheduler.core.script_queue import OnAnswer, ignore_answer
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition import audio_calls, calls
 from voxpool.scheduler.shared.partition.asked import Asked, audio_s
-from voxpool.scheduler.shared.partition.calls import Submit, audio_name_of
+from voxpool.scheduler.shared.partition.audio_calls import audio_name_of
+from voxpool.scheduler.shared.partition.calls import Submit
 from voxpool.scheduler.shared.partition.feed_answers import FeedAnswers
 from voxpool.scheduler.shared.partition.letters import READ_MAX
 
@@ -173,11 +174,11 @@ class Feed(FeedAnswers):
             self.call(calls.cancel(self.name, now_ms, cancels), partial(self._cancelled, cancels))
         if self._drops:
             drops = _first(self._drops, self.batch_max)
-            self.call(calls.drop_audio([self._key(name) for name in drops]), ignore_answer)
+            self.call(audio_calls.drop_audio([self._key(name) for name in drops]), ignore_answer)
         if self._reads:
             reads = _first(self._reads, self.batch_max)
             keys = [self._key(audio_name_of(taken.meta)) for taken, _ in reads]
-            self.call(calls.read_audio(keys), partial(self._audio_came, reads))
+            self.call(audio_calls.read_audio(keys), partial(self._audio_came, reads))
         if self._submits:
             self._compose_submits(now_ms)
         if self._looks:
@@ -196,7 +197,7 @@ class Feed(FeedAnswers):
             if size and not asked.is_kept:
                 asked.is_kept = True
                 seconds = audio_s(self._settings, self.lease_ms / 1000, asked.attempts_max)
-                self.call(calls.keep_audio(self._key(asked.audio_name), asked.audio, seconds), ignore_answer)
+                self.call(audio_calls.keep_audio(self._key(asked.audio_name), asked.audio, seconds), ignore_answer)
             rows.append(
                 Submit(
                     asked.job_id,

@@ -10,9 +10,10 @@ from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.clock import Clock
 from voxpool.scheduler.core.script_queue import OnAnswer, Outages, ScriptQueue
 from voxpool.scheduler.core.seams import Observer, ScriptRunner
-from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition import audio_calls
 from voxpool.scheduler.shared.partition.asked import Asked
-from voxpool.scheduler.shared.partition.calls import Mail, Return, Said, Taken, audio_name_of, record_of, taken_of
+from voxpool.scheduler.shared.partition.audio_calls import audio_name_of
+from voxpool.scheduler.shared.partition.calls import Mail, Return, Said, Taken, record_of, taken_of
 from voxpool.scheduler.shared.partition.hunger import Hunger
 from voxpool.scheduler.shared.partition.letters import Letters
 from voxpool.scheduler.shared.partition.names import Names
@@ -124,7 +125,7 @@ class FeedAnswers(ScriptQueue):
         self.judges_from_ms = self._clock.now_ms() + self.lease_ms
 
     def _key(self, name: str) -> str:
-        return calls.audio_key(self.partition, name)
+        return audio_calls.audio_key(self.partition, name)
 
     def _busy(self) -> set[str]:
         """Jobs about which something is queued here that the store does not know yet."""
@@ -198,7 +199,7 @@ class FeedAnswers(ScriptQueue):
             self._reads.append((taken, slot))
 
     def _audio_came(self, reads: Sequence[tuple[Taken, object]], answer: list[str]) -> None:
-        for (taken, slot), audio in zip(reads, calls.audio_of(answer), strict=True):
+        for (taken, slot), audio in zip(reads, audio_calls.audio_of(answer), strict=True):
             if audio:
                 self._desk.start(taken, slot, audio)
             else:  # the record outlived its audio: the client's scheduler brings it again, or the job fails in the end

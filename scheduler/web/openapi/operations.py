@@ -46,11 +46,7 @@ def operations(settings: Settings) -> list[Operation]:
 
 def _jobs(settings: Settings) -> list[Operation]:
     seconds: Schema = {"type": "number", "minimum": 0, "maximum": SECONDS_MAX}
-    wait = Parameter(
-        "wait_s",
-        f"Seconds to wait for the end of the job, at most {settings.wait_s_max:g}.",
-        seconds,
-    )
+    wait = Parameter("wait_s", f"Seconds to wait for the end of the job, at most {settings.wait_s_max:g}.", seconds)
     # One place, or one a partition where the jobs are in Redis.
     places = NUMBER + (rf"(\.{NUMBER}){{{settings.partitions - 1}}}" if settings.jobs == REDIS else "")
     number: Schema = {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX}

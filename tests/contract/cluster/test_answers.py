@@ -14,7 +14,7 @@ from tests.e2e.bad_answers import CLUSTER, REPLICAS, VALKEY
 from tests.e2e.lookalike import Lookalike
 from tests.servers import RedisServer, redis_server
 from voxpool.scheduler.errors import StoreUnavailable
-from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition import audio_calls, calls
 from voxpool.scheduler.stores.cluster.job_stores import JobStores
 
 BEAT = calls.beat("a", 1, 9_000, 8_000, 100, True)
@@ -77,7 +77,7 @@ async def test_a_slot_on_its_way(cluster: Cluster, stores: JobStores) -> None:
     with pytest.raises(StoreUnavailable, match="TRYAGAIN"):
         await partition.run([BEAT])
     with pytest.raises(StoreUnavailable, match="ASK"):
-        await partition.run([calls.keep_audio(calls.audio_key(0, "n"), b"audio", 60)])
+        await partition.run([audio_calls.keep_audio(audio_calls.audio_key(0, "n"), b"audio", 60)])
     await asyncio.to_thread(cluster.move, partition.slot, target)
     (answer,) = await run_when_back(partition, [BEAT])
     assert answer[0] == "OK", "its data have moved, too"

@@ -1,4 +1,4 @@
-"""The schedulers and nodes of an expected partition: what beat and nodes must answer, and the state that follows."""
+"""The roles of members in an expected partition: what beat, nodes and sweep must answer, and the state that follows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.contract.jobs.bounds import owned
+from tests.contract.jobs.job import FINAL
 
 if TYPE_CHECKING:
     from tests.contract.jobs.partition import Partition
@@ -81,3 +82,25 @@ def nodes(partition: Partition, args: list[str]) -> list[str]:
             partition.nodes[node] = (scheduler, number, process)
         answer += ["OK", ""]
     return answer
+
+
+def sweep(partition: Partition, args: list[str]) -> list[str]:
+    """Apply `sweep`."""
+    before, keep, limit = map(int, args)
+    too_many, count = len(partition.ended) - keep, 0
+    for job_id, ended in partition.ended[:limit]:
+        if ended >= before and count >= too_many:
+            break
+        count += 1
+        job = partition.jobs.get(job_id)
+        if job is not None and job.state in FINAL and job.since == ended:
+            del partition.jobs[job_id]
+    del partition.ended[:count]
+    places = 0
+    for job_id in partition.listed[:limit]:
+        job = partition.jobs.get(job_id)
+        if job is not None and job.place == partition.oldest_place + places:
+            break
+        places += 1
+    del partition.listed[:places]
+    return [str(max(count, places))]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.contract.jobs.bounds import has_its_part, waiting_bound
 from tests.contract.jobs.job import FINAL, NEW, OUTCOME_MAX, RESTS, RUNS, WAITS, Job
-from tests.contract.jobs.members import beat, nodes
+from tests.contract.jobs.members import beat, nodes, sweep
 from tests.contract.jobs.questions import find, list_jobs, place
 from tests.contract.jobs.turns import Turns
 from voxpool.scheduler.core.scripts import ScriptCall
@@ -314,26 +314,6 @@ class Partition:
     def _mine(self, args: list[str]) -> list[str]:
         return [text for job_id in self.taken(args[0])[: int(args[1])] for text in self._row(job_id)]
 
-    def _sweep(self, args: list[str]) -> list[str]:
-        before, keep, limit = map(int, args)
-        too_many, count = len(self.ended) - keep, 0
-        for job_id, ended in self.ended[:limit]:
-            if ended >= before and count >= too_many:
-                break
-            count += 1
-            job = self.jobs.get(job_id)
-            if job is not None and job.state in FINAL and job.since == ended:
-                del self.jobs[job_id]
-        del self.ended[:count]
-        places = 0
-        for job_id in self.listed[:limit]:
-            job = self.jobs.get(job_id)
-            if job is not None and job.place == self.oldest_place + places:
-                break
-            places += 1
-        del self.listed[:places]
-        return [str(max(count, places))]
-
 
 _SCRIPTS = {
     "submit": Partition._submit,
@@ -347,7 +327,7 @@ _SCRIPTS = {
     "nodes": nodes,
     "due": Partition._due,
     "mine": Partition._mine,
-    "sweep": Partition._sweep,
+    "sweep": sweep,
     "find": find,
     "place": place,
     "list": list_jobs,

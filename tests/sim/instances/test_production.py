@@ -9,7 +9,7 @@ import pytest
 
 from voxpool.scheduler.core.jobs.job import COMPLETED
 from voxpool.scheduler.core.scripts import ScriptCall
-from voxpool.scheduler.shared.partition import calls
+from voxpool.scheduler.shared.partition import audio_calls, calls
 from voxpool.sim.instances.costs import read_costs
 from voxpool.sim.instances.production.report import (
     FAULTY,
@@ -54,13 +54,13 @@ def test_a_life_of_jobs_costs_the_server_what_was_measured(own: bool, batch: int
         return answers[-1]
 
     rows = [calls.Submit(name, "en:fr", own, 0, 3, 4, "content", "", name, "") for name in names]
-    kept = [calls.keep_audio(name, b"1234", 600) for name in names if has_audio]
-    dropped = [calls.drop_audio(names)] if has_audio else []
+    kept = [audio_calls.keep_audio(name, b"1234", 600) for name in names if has_audio]
+    dropped = [audio_calls.drop_audio(names)] if has_audio else []
     flush(*kept, calls.submit("a", 1, 0, 60_000, BOUNDS, rows))
     if not own:
         flush(calls.take("b", 1, 0, [("en:fr", batch, False)]))
         if has_audio:
-            flush(calls.read_audio(names))
+            flush(audio_calls.read_audio(names))
     ends = [(name, 1, "c", "a text") for name in names]
     answer = flush(*dropped, calls.finish("a" if own else "b", 1, ends))
     assert answer[::2] == [calls.Said.OK] * batch
