@@ -17,6 +17,7 @@ from tests.api.frame_fuzz import DIED, DOORS, Lost, Player, fuzz, line_to_paste
 from tests.api.frames import Message
 from tests.api.wire import CLOSE, FIN, PATIENCE_S, Frame
 from tests.e2e.processes import Scheduler
+from tests.servers import BOTH, place_of
 
 SEED = 4
 SHORT_S = 0.5
@@ -26,23 +27,24 @@ GROWTH_BYTES_MAX = 500_000
 
 
 @contextlib.contextmanager
-def running(folder: Path, bug: str = "") -> Iterator[Scheduler]:
+def running(folder: Path, bug: str = "", jobs: str = "memory") -> Iterator[Scheduler]:
     """Start a scheduler, with or without a planted bug."""
     kind = (
         type("Planted", (Scheduler,), {"program": (sys.executable, "-m", "tests.api.planted", bug)})
         if bug
         else Scheduler
     )
-    scheduler = kind(folder, "embedded", *FLAGS)
-    try:
-        yield scheduler
-    finally:
-        scheduler.stop()
+    with place_of(jobs, "embedded") as (store, *flags):
+        scheduler = kind(folder, store, *flags, *FLAGS)
+        try:
+            yield scheduler
+        finally:
+            scheduler.stop()
 
 
-def fuzzed(folder: Path, door: str, count: int) -> Player:
+def fuzzed(folder: Path, door: str, count: int, jobs: str = "memory") -> Player:
     """Send `count` frames and compare the scheduler before and after."""
-    with running(folder) as scheduler:
+    with running(folder, jobs=jobs) as scheduler:
         with Bystander(scheduler) as bystander:
             before = memory_of(scheduler)
             with Player(DOORS[door], scheduler.url, bystander.job_id) as player:
@@ -62,8 +64,9 @@ def fuzzed(folder: Path, door: str, count: int) -> Player:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_500_frames(tmp_path: Path, door: str) -> None:
-    player = fuzzed(tmp_path, door, 500)
+@pytest.mark.parametrize("jobs", BOTH)
+def test_500_frames(tmp_path: Path, jobs: str, door: str) -> None:
+    player = fuzzed(tmp_path, door, 500, jobs)
     assert player.frames >= 500
     assert len(player.reasons) > 15 and {1002, 1008, 4000} <= set(player.closes), "it gets everywhere"
 
@@ -71,8 +74,9 @@ def test_500_frames(tmp_path: Path, door: str) -> None:
 @pytest.mark.large
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("door", DOORS)
-def test_10_000_frames(tmp_path: Path, door: str) -> None:
-    assert fuzzed(tmp_path, door, 10_000).frames >= 10_000
+@pytest.mark.parametrize("jobs", BOTH)
+def test_10_000_frames(tmp_path: Path, jobs: str, door: str) -> None:
+    assert fuzzed(tmp_path, door, 10_000, jobs).frames >= 10_000
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ def clean(folder: Path, examples: int, tokens: bool, jobs: str = "memory") -> Ou
 
 
 @pytest.mark.timeout(300)
-def test_every_operation_matches_the_document(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", BOTH)
+def test_every_operation_matches_the_document(tmp_path: Path, jobs: str) -> None:
     """With tokens; the large size has a scheduler without them, too."""
-    assert clean(tmp_path, 10, tokens=True).cases > 400
+    assert clean(tmp_path, 5, tokens=True, jobs=jobs).cases > 400
 
 
 @pytest.mark.large

@@ -9,7 +9,7 @@ from saq import Queue
 from saq.queue import JobError
 
 TUNED = measure.VARIANT == "tuned"
-queue = Queue.from_url(measure.URL, **({"max_concurrent_ops": 64} if TUNED else {}))
+queue = Queue.from_url(measure.URL, **({"max_concurrent_ops": 1024} if TUNED else {}))
 
 
 async def short(_context, *, audio):
