@@ -37,6 +37,8 @@ class SharedCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of two schedulers together, with the node at the other one."""
     fair_us: float = 0.0
     """Of the server at 16 jobs of a flush, with the order fair and the node elsewhere; 0 = not measured."""
+    p50_ms: dict[str, float] = {}
+    """The median time of a job, one in flight: jobs in memory (and the embedded store), own, elsewhere."""
 
     def server_us(self, elsewhere: float, audio_bytes: float, batch: float) -> float:
         """Return the processor time of the server for a job; `elsewhere` is the part of the jobs that go there.
