@@ -21,8 +21,8 @@ from voxpool.loadtest.chaos._entries import (
     read_entries,
 )
 from voxpool.loadtest.chaos._faults import KINDS, kinds_of, planned
-from voxpool.loadtest.chaos._judge import Connected, Done, Found, judge
-from voxpool.loadtest.chaos._report import JOBS_MIN, command, report
+from voxpool.loadtest.chaos._judge import Connected, Done, Found, Rerun, judge
+from voxpool.loadtest.chaos._report import JOBS_MIN, RERUNS_MIN, command, report
 from voxpool.loadtest.chaos._run import Outcome
 from voxpool.loadtest.chaos._sizes import RETENTION_S, Sizes
 
@@ -158,6 +158,30 @@ def test_a_good_run_holds() -> None:
     assert good.exit_code == 0
     assert "voxpool-load chaos --seed 1 --duration 600 --store redis" in " ".join(good.notes)
     assert "--fault kill_node" in command(outcome(sizes=Sizes(kinds=("kill_node",))))
+
+
+def test_slow_second_runs_of_several_runs_together_break_the_limit() -> None:
+    """Each run has half of those that a percentile needs."""
+
+    def of(run: int, wait_s: float) -> Outcome:
+        reruns = [
+            Rerun(
+                number,
+                Started(number, 0.0, "j", 1, "n"),
+                Started(number, 1.0, "j", 2, "n"),
+                "kill_scheduler",
+                wait_s if number % 2 else 1.0,
+                was_running=True,
+            )
+            for number in range(RERUNS_MIN // 2)
+        ]
+        one = outcome(sizes=Sizes(seed=run))
+        one.found.reruns += reruns
+        return one
+
+    assert report([of(1, 9.0)]).exit_code == 0, "too few to judge"
+    assert report([of(1, 1.0), of(2, 2.0)]).exit_code == 0
+    assert report([of(1, 1.0), of(2, 9.0)]).exit_code == 1
 
 
 @pytest.mark.parametrize(
