@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 
 from tests.unit.session_rig import Place, Socket
 from tests.unit.virtual import virtual
+from voxpool.scheduler.core.jobs.job import Job
+from voxpool.scheduler.errors import Rejected
 from voxpool.scheduler.protocol.messages import Accepted, Ack, CancelJob, Error, JobResult, Submit, Welcome
 from voxpool.scheduler.web.sessions.session import BAD_MESSAGES_MAX, CATCH_UP_BYTES
 
@@ -106,6 +109,26 @@ async def test_a_client_that_was_elsewhere_gets_what_it_asks_for_again() -> None
     await place.end("d")
     assert [name for _, name in second.results] == ["c", "d"]
     assert len(place.results) == 0
+
+
+@virtual
+async def test_what_is_accepted_late_is_not_for_a_client_that_was_elsewhere_since() -> None:
+    """The store answers for "a" and "b" after the client has come back; it asks for "a" again."""
+    place, late = Place(), list[tuple[Job, Any, Any]]()
+    place.dispatcher.when_accepted = lambda *waiter: late.append(waiter)  # type: ignore[method-assign]
+    first = await place.client()
+    first.submit("a", "b")
+    first.leave()
+    await asyncio.sleep(1)
+    second = await place.client(resume=True, generation="another", ack=7)
+    (job, accepted, _), (_, _, refused) = late
+    await place.end("a")
+    accepted(job)
+    refused(Rejected("store_unavailable", "", 1000))
+    assert len(second.got) == 1, "the welcome"
+    second.submit("a")
+    late[-1][1](job)
+    assert second.results == [(1, "a")]
 
 
 @virtual

@@ -38,3 +38,17 @@ def test_a_hint_of_a_store_that_is_gone_is_looked_for_once() -> None:
         assert upto is not None
         letters.read(upto, [Said.ALL])
     assert letters.upto() is None
+
+
+def test_an_acknowledgement_that_was_sent_before_a_loss_counts_for_nothing() -> None:
+    """Its number may be that of the last message of the new store, which then must be acknowledged, too."""
+    letters = Letters()
+    letters.read(NONE, [Said.ALL, letter(2)])
+    upto = letters.upto()
+    assert upto == number(2)
+    letters.begin_anew()  # while the call is on its way: it is repeated at the store that came back empty
+    letters.read(upto, [Said.ALL])
+    letters.read(letters.upto() or "", [Said.ALL])
+    letters.hint(number(1))
+    letters.hint(number(2))
+    assert letters.upto() == number(2)

@@ -52,7 +52,8 @@ class Letters:
 
     def read(self, upto: str, answer: Sequence[str]) -> list[Mail]:
         """Take the answer to mail; return the messages to be handled now."""
-        self._acknowledged = max(self._acknowledged, upto)
+        if upto <= self.handled:  # else the store has lost data since the call was sent
+            self._acknowledged = max(self._acknowledged, upto)
         found = [mail_of(text) for text in answer[1:]]
         if found:
             self.handled = max(self.handled, found[-1].number)

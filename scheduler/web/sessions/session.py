@@ -69,6 +69,8 @@ class Session(Watcher):
         self._sent = 0
         self._gap_timer: asyncio.TimerHandle | None = None
         self._is_released = False
+        self._moves = 0
+        """How often the client has come back from another scheduler."""
         self._partials: set[str] = set()
         """Ids of unfinished jobs of which the client wants partial results."""
 
@@ -110,6 +112,7 @@ class Session(Watcher):
 
     def _owe_nothing(self) -> None:
         """Forget what was owed: the client was at another scheduler since, and asks again for what it still misses."""
+        self._moves += 1
         self._unwatch()
         self._partials.clear()
         self._outbox.clear()
@@ -150,15 +153,18 @@ class Session(Watcher):
             )
         except BadInput as error:
             door.observer.job_rejected(submit.pair, error.reason)
-            self.reject(submit.request_id, _as_rejection(error))
+            self.reject(submit.request_id, Rejected(error.reason, error.detail))
             return
         except Rejected as rejected:
             self.reject(submit.request_id, rejected)
             return
-        door.dispatcher.when_accepted(job, partial(self._accepted, submit), partial(self.reject, submit.request_id))
+        refused = partial(self.reject, submit.request_id, moves=self._moves)
+        door.dispatcher.when_accepted(job, partial(self._accepted, submit, self._moves), refused)
 
-    def _accepted(self, submit: Submit, job: Job) -> None:
-        """Tell the client that its job is accepted, and wait for its end."""
+    def _accepted(self, submit: Submit, moves: int, job: Job) -> None:
+        """Tell the client that its job is accepted, and wait for its end; not if it has moved since `moves`."""
+        if moves != self._moves:
+            return
         results, is_own = self._door.results, job.session_key == self.key
         if self._is_released:
             if is_own and not job.ended and not results.is_watched(job.job_id):
@@ -170,9 +176,10 @@ class Session(Watcher):
         if self._outbox.expect(job.job_id, is_own):
             results.watch(job, self)
 
-    def reject(self, request_id: str, rejected: Rejected) -> None:
-        """Answer a submit that is refused."""
-        self.send(RejectedSubmit(request_id, rejected.reason, rejected.retry_after_ms, rejected.detail))
+    def reject(self, request_id: str, rejected: Rejected, moves: int | None = None) -> None:
+        """Answer a submit that is refused; not if the client has moved since `moves`."""
+        if moves in (None, self._moves):
+            self.send(RejectedSubmit(request_id, rejected.reason, rejected.retry_after_ms, rejected.detail))
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job of this session."""
@@ -322,7 +329,7 @@ class SessionConnection:
             if request_id is None:
                 self._bad_message(error)
             else:
-                session.reject(request_id, _as_rejection(error))
+                session.reject(request_id, Rejected(error.reason, error.detail))
         return True
 
     def _bad_message(self, error: BadInput) -> None:
@@ -332,11 +339,6 @@ class SessionConnection:
         self.send(Error(error.reason, error.detail))
         if self._bad_messages >= BAD_MESSAGES_MAX:
             self.socket.close_with(close_codes.POLICY, "too many bad messages")
-
-
-def _as_rejection(error: BadInput) -> Rejected:
-    """Return the refusal of a submit because of `error`; it will be refused again."""
-    return Rejected(error.reason, error.detail)
 
 
 def _now_ms() -> int:
