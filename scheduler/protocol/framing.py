@@ -1,8 +1,8 @@
 """Frames of a connection, for server, client and worker: plain ones are read here, those of a turn written together.
 
-Reading: nearly all traffic consists of messages in a single frame that has come in whole. All else, whether unusual or
-wrong, is left to the parser of the library: parts of messages, control frames, frames that have come in part or are too
-large, reserved bits, lengths that are written longer than they need be.
+Reading: nearly all traffic consists of messages in a single frame that has come in whole, and of pings and pongs. All
+else, whether unusual or wrong, is left to the parser of the library: parts of messages, closes, frames that have come
+in part or are too large, reserved bits, lengths that are written longer than they need be.
 
 Writing: a write is a system call that costs more than the frame it carries: ten small frames cost eight times less in
 one write. The bounds are what may wait to be sent, and for how long (the stall rule).
@@ -21,8 +21,8 @@ from websockets.streams import StreamReader
 
 from voxpool.scheduler.chance import unpredictable_bytes
 
-TEXT, BINARY = 0x81, 0x82
-"""The first byte: final, no reserved bit, the opcode (RFC 6455, 5.2)."""
+TEXT, BINARY, PING, PONG = 0x81, 0x82, 0x89, 0x8A
+"""The first byte: final, no reserved bit, the opcode (RFC 6455, 5.2). What is below PING carries a message."""
 
 
 class FrameReader(StreamReader):
@@ -45,13 +45,13 @@ class FrameReader(StreamReader):
         return has_ended
 
 
-def whole_frame(data: bytes, at: int, is_masked: bool, bytes_max: int) -> tuple[bytes, bool, int] | None:
-    """Return the message of the frame at `at`, whether it is binary, and where the frame ends; or None."""
+def whole_frame(data: bytes, at: int, is_masked: bool, bytes_max: int) -> tuple[bytes, int, int] | None:
+    """Return what the frame at `at` carries, its first byte, and where it ends; or None."""
     left = len(data) - at
     if left < 2:
         return None
     first, length = data[at], data[at + 1]
-    if first != BINARY and first != TEXT:
+    if first != BINARY and first != TEXT and ((first != PING and first != PONG) or length & 127 > 125):
         return None
     if is_masked:
         if length < 128:
@@ -74,12 +74,11 @@ def whole_frame(data: bytes, at: int, is_masked: bool, bytes_max: int) -> tuple[
     if length > bytes_max or end > len(data):
         return None
     message = data[body:end]
-    return apply_mask(message, data[body - 4 : body]) if is_masked else message, first == BINARY, end
+    return apply_mask(message, data[body - 4 : body]) if is_masked else message, first, end
 
 
-def frame_head(length: int, binary: bool, mask_bit: int = 0) -> bytes:
+def frame_head(length: int, first: int, mask_bit: int = 0) -> bytes:
     """Return the head of a final frame of `length` bytes; `mask_bit` is 128 when a mask follows (RFC 6455, 5.2)."""
-    first = BINARY if binary else TEXT
     if length < 126:
         return bytes((first, length | mask_bit))
     if length < 65536:
@@ -87,10 +86,10 @@ def frame_head(length: int, binary: bool, mask_bit: int = 0) -> bytes:
     return struct.pack("!BBQ", first, 127 | mask_bit, length)
 
 
-def masked_frame(message: bytes) -> bytes:
-    """Return `message` as one binary frame of a client."""
+def masked_frame(data: bytes, first: int = BINARY) -> bytes:
+    """Return `data` as one frame of a client."""
     mask = next(_masks)
-    return b"".join((frame_head(len(message), True, 128), mask, apply_mask(message, mask)))
+    return b"".join((frame_head(len(data), first, 128), mask, apply_mask(data, mask)))
 
 
 def _fresh_masks() -> Iterator[bytes]:

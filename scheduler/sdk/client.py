@@ -31,12 +31,13 @@ class Client:
     """Use it as `async with Client("ws://127.0.0.1:5010") as client: result = await client.submit(audio, "en:en")`.
 
     At most `in_flight_max` submits are in flight at a time; further ones wait. `give_up_s` is how long a lost
-    connection may take to come back before the waiting submits fail; the scheduler is asked to keep the session for
-    that time (limits["session_grace_ms"] is what it grants). A connection that answers no ping for `ping_s`, or takes
-    nothing for that time, is lost. A submit that was rejected because of a bound is sent again at the time that the
-    scheduler gives, for `retry_s` at most (0: it raises at once). With `in_order` the results come in the order of the
-    submits, across reconnects, too; an earlier one that is missing holds the later ones back for in_order_grace_s at
-    most. A submit that is sent again, after a refusal or because its scheduler stops, takes a new place in that order.
+    connection may take to come back before the waiting submits fail; the scheduler is asked to keep the session
+    for that time (limits["session_grace_ms"] is what it grants). A connection over which nothing comes for twice
+    `ping_s`, not even the answer to a ping, or that takes nothing for that time once, is lost. A submit that was
+    rejected because of a bound is sent again at the time that the scheduler gives, for `retry_s` at most (0: it
+    raises at once). With `in_order` the results come in the order of the submits, across reconnects, too; an
+    earlier one that is missing holds the later ones back for in_order_grace_s at most. A submit that is sent
+    again, after a refusal or because its scheduler stops, takes a new place in that order.
 
     `token` and `ca_file` (a PEM file; for wss) are those of the scheduler; without `url` and `token`, VOXPOOL_URL
     and VOXPOOL_TOKEN are used. A process that takes the `session_id` of one that broke off, with `resume`, gets the

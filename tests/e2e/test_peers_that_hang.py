@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket as sockets
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.conftest import running
 from tests.e2e.counted import cut_off
@@ -104,17 +106,27 @@ async def test_a_node_that_reads_nothing_is_informed_on_reconnect(calm: Schedule
     assert await reported_once(calm.node_url, node) == "takes_nothing"
 
 
-@pytest.mark.parametrize("kind", ["client", "node"])
-async def test_a_peer_that_answers_no_ping_is_closed(pinging: Scheduler, kind: str) -> None:
-    """The connection is half open.
+async def beats(socket: ClientConnection) -> None:
+    """Send heartbeats until the connection ends."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await socket.send(text(type="heartbeat", running=[]))
+            await asyncio.sleep(0.1)
 
-    The machine or the network has failed. Only pings are sent, and a client has no lease.
+
+@pytest.mark.parametrize("kind", ["client", "node", "node that beats"])
+async def test_a_peer_that_answers_no_ping_is_closed(pinging: Scheduler, kind: str) -> None:
+    """The connection is half open: the machine or the network has failed, and a client has no lease. Or the peer has
+    stopped reading, and goes on to send.
     """
     url, greeting = (pinging.session_url, HELLO) if kind == "client" else (pinging.node_url, register("a:b"))
     before = len(pinging.events("peer_aborted"))
-    async with cut_off(pinging, no_pong=1), deaf(url, greeting), connected(pinging.session_url) as answering:
+    async with cut_off(pinging, no_pong=1), deaf(url, greeting) as half, connected(pinging.session_url) as answering:
+        beating = asyncio.create_task(beats(half)) if kind == "node that beats" else None
         await greeted(answering, {"type": "hello"})
         await until(lambda: len(pinging.events("peer_aborted")) > before)
+        if beating is not None:
+            beating.cancel()
         await (await answering.ping())  # a peer that answers is not closed
     assert await reported_once(url, greeting) == "no_pong"
 

@@ -15,6 +15,7 @@ import pytest
 from websockets.frames import Opcode, apply_mask  # type: ignore[attr-defined]
 
 from tests.unit.test_peer_socket import aborts, joined
+from voxpool.scheduler.protocol.framing import PING as FINAL_PING
 from voxpool.scheduler.protocol.framing import whole_frame
 
 __all__ = ["aborts"]
@@ -147,18 +148,23 @@ def taken(into: list[bytes]) -> Callable[[bytes, bool], bool]:
 
 
 @pytest.mark.parametrize("masked", [True, False])
-def test_only_a_whole_plain_frame_of_a_message_is_taken_the_quick_way(masked: bool) -> None:
+def test_only_a_whole_plain_frame_of_a_message_or_a_ping_or_pong_is_taken_the_quick_way(masked: bool) -> None:
     good = {size: frame(FIN | TEXT, b"x" * size, masked) for size in SIZES}
     for size, whole in good.items():
-        assert whole_frame(b"?" + whole + b"!", 1, masked, BYTES_MAX) == (b"x" * size, False, len(whole) + 1)
+        assert whole_frame(b"?" + whole + b"!", 1, masked, BYTES_MAX) == (b"x" * size, FIN | TEXT, len(whole) + 1)
         assert whole_frame(whole, 0, masked, size) is not None
         assert whole_frame(whole, 0, masked, size - 1) is None, "above the bound"
         assert whole_frame(whole, 0, not masked, BYTES_MAX) is None, "masked where it must not be, or not masked"
         for left in {*range(min(len(whole), 20)), len(whole) - 1}:
             assert whole_frame(whole[:left], 0, masked, BYTES_MAX) is None, "in part"
-    for first in set(range(256)) - {FIN | TEXT, FIN | BINARY}:
+    quick = {FIN | TEXT, FIN | BINARY, FIN | PING, FIN | PONG}
+    for first in set(range(256)) - quick:
         assert whole_frame(frame(first, b"x", masked), 0, masked, BYTES_MAX) is None
-    assert whole_frame(frame(FIN | BINARY, b"x", masked), 0, masked, 1) == (b"x", True, 7 if masked else 3)
+    for first in quick:
+        assert whole_frame(frame(first, b"x", masked), 0, masked, 1) == (b"x", first, 7 if masked else 3)
+    for first, size in itertools.product((FIN | PING, FIN | PONG), (126, 65_536)):
+        assert whole_frame(frame(first, b"x" * size, masked), 0, masked, BYTES_MAX) is None, "above what it may carry"
+    assert {first for first in quick if first < FINAL_PING} == {FIN | TEXT, FIN | BINARY}
     for size, width in itertools.product((0, 125), (2, 8)):
         assert whole_frame(frame(FIN | TEXT, b"x" * size, masked, width), 0, masked, BYTES_MAX) is None
     assert whole_frame(frame(FIN | TEXT, b"x" * 126, masked, 8), 0, masked, BYTES_MAX) is None

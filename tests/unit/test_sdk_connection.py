@@ -125,9 +125,9 @@ class Written(FullTransport):
         return self.closing
 
 
-async def opened() -> tuple[_StallingSocket, Written, ServerProtocol]:
+async def opened(ping_s: float | None = None) -> tuple[_StallingSocket, Written, ServerProtocol]:
     """Return an open socket, what it writes, and the other end."""
-    socket, transport = _StallingSocket(ClientProtocol(parse_uri("ws://h/")), ping_interval=None), Written()
+    socket, transport = _StallingSocket(ClientProtocol(parse_uri("ws://h/")), ping_interval=ping_s), Written()
     socket.connection_made(transport)
     hands = asyncio.ensure_future(socket.handshake())
     await asyncio.sleep(0.01)
@@ -138,6 +138,8 @@ async def opened() -> tuple[_StallingSocket, Written, ServerProtocol]:
     server.send_response(server.accept(request))
     socket.data_received(b"".join(server.data_to_send()))
     await hands
+    if ping_s is not None:
+        socket.start_keepalive()
     transport.written.clear()
     return socket, transport, server
 

@@ -15,12 +15,20 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, InvalidURI, WebSocketException
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
 
 from voxpool.scheduler.errors import BadInput, ConfigError
 from voxpool.scheduler.protocol.codec import Codec, encode
-from voxpool.scheduler.protocol.framing import FrameReader, SendingTransport, masked_frame, whole_frame
+from voxpool.scheduler.protocol.framing import (
+    BINARY,
+    PING,
+    PONG,
+    FrameReader,
+    SendingTransport,
+    masked_frame,
+    whole_frame,
+)
 from voxpool.scheduler.sdk.errors import refusal_of_status
 from voxpool.scheduler.sdk.wire.tls import tls_context
 
@@ -29,7 +37,11 @@ M = TypeVar("M")
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 PING_S = 15.0
-"""Time between two pings, and for the answer to one."""
+"""The other end is gone when nothing has come from it for twice this time."""
+QUIET, GONE = 1.25, 2.0
+"""In times of it: when the other end is asked by a ping, and when it is gone. A scheduler pings every 15 s by default,
+which comes before it is asked.
+"""
 BROKEN = (WebSocketException, OSError, TimeoutError, BadInput)
 """The errors of a broken connection; a new one may work."""
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -49,7 +61,8 @@ def door_url(url: str, path: str) -> str:
 class Door:
     """Where to connect, and how.
 
-    A peer that answers no ping for `ping_s`, or takes nothing of what is written for that time, counts as gone.
+    A peer from which nothing comes for twice `ping_s`, not even the answer to a ping, or that takes nothing of what is
+    written for that time once, counts as gone.
     """
 
     url: str
@@ -76,14 +89,22 @@ class _StallingSocket(ClientConnection):
         self._reader = protocol.reader = FrameReader()
         protocol.parser = protocol.parse()  # the first one is bound to the reader that was replaced
         next(protocol.parser)
+        self._heard_s = 0.0
+        """When something has come last."""
 
     def data_received(self, data: bytes) -> None:
-        """Take messages that came in one whole frame each; the library parses what is anything else."""
+        """Take messages, pings and pongs that came in one whole frame each; the library parses all else."""
+        self._heard_s = self.loop.time()
         protocol, at = self.protocol, 0
         if protocol.state is OPEN and protocol.current_size is None and self._reader.is_between_frames:
             while (frame := whole_frame(data, at, False, sys.maxsize)) is not None:
-                message, is_binary, at = frame
-                self.recv_messages.put(Frame(Opcode.BINARY if is_binary else Opcode.TEXT, message))
+                message, first, at = frame
+                if first < PING:
+                    self.recv_messages.put(Frame(Opcode.BINARY if first == BINARY else Opcode.TEXT, message))
+                elif first == PONG:
+                    self.acknowledge_pings(message)
+                else:
+                    self.transport.write(masked_frame(message, PONG))
             if at == len(data):
                 return
         super().data_received(data[at:] if at else data)
@@ -105,6 +126,21 @@ class _StallingSocket(ClientConnection):
         self.transport.write(masked_frame(data))
         if self.paused:
             await self.drain()
+
+    async def keepalive(self) -> None:
+        """Ask the other end by a ping when nothing has come from it; close when nothing comes then."""
+        assert self.ping_interval is not None
+        while True:
+            left_s = self._heard_s + QUIET * self.ping_interval - self.loop.time()
+            if left_s > 0:
+                await asyncio.sleep(left_s)
+                continue
+            heard_s = self._heard_s
+            await self.ping()
+            await asyncio.sleep((GONE - QUIET) * self.ping_interval)
+            if self._heard_s == heard_s:
+                async with self.send_context():
+                    self.protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from voxpool.scheduler.config import Settings
 from voxpool.scheduler.core.seams import Observer
+from voxpool.scheduler.web.wire.pings import Pings
 from voxpool.scheduler.web.wire.turn_queue import TurnQueue
 
 SLACK_BYTES = 64 * 1024
@@ -116,6 +117,8 @@ class Bounds:
     send_stall_s: float
     on_abort: Callable[[str, str], None]
     """Called with (peer, reason) when a connection is cut off."""
+    pings: Pings
+    """The pings of all peers."""
     strangers: TurnQueue = field(default_factory=TurnQueue)
     """The queue of peers that are not known yet."""
 
@@ -139,6 +142,8 @@ class Bounds:
             send_buffer_bytes_max=settings.send_buffer_bytes_max,
             send_stall_s=settings.send_stall_s,
             on_abort=observer.peer_aborted,
+            # A silent node is noticed by its lease first.
+            pings=Pings(settings.heartbeat_s, settings.lease_s + settings.heartbeat_s),
         )
 
 

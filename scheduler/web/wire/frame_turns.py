@@ -15,7 +15,7 @@ from websockets.frames import CloseCode
 from websockets.frames import Frame as WireFrame
 from websockets.protocol import OPEN
 
-from voxpool.scheduler.protocol.framing import FrameReader, whole_frame
+from voxpool.scheduler.protocol.framing import BINARY, PING, PONG, FrameReader, frame_head, whole_frame
 from voxpool.scheduler.web.wire.allowance import (
     FRAMES_A_TURN,
     SMALL_PART_BYTES,
@@ -158,7 +158,9 @@ class FramesInTurns(WebSocketsSansIOProtocol):
             self._hold_reading()  # a client sends nothing before the answer (RFC 6455, 4.1); if it does, it comes later
 
     def _take_whole_frames(self, data: bytes) -> bytes:
-        """Handle messages that came in one frame each, up to the first other frame; return what is left of `data`."""
+        """Handle messages that came in one frame each, pings and pongs, up to the first other frame; return what is
+        left of `data`.
+        """
         reader, conn, at = self._reader, self.conn, 0
         if self.frames or not reader.is_between_frames:
             return data
@@ -166,13 +168,24 @@ class FramesInTurns(WebSocketsSansIOProtocol):
             frame = whole_frame(data, at, True, conn.max_message_size or 0)
             if frame is None:
                 break
-            message, is_binary, at = frame
+            message, first, at = frame
             reader.frames_left -= 1
-            self.take_message(message, is_binary)
+            if first < PING:
+                self.take_message(message, first == BINARY)
+                continue
+            self._small_now += 1
+            if first == PONG:
+                self.take_pong(message)
+            else:
+                self.transport.write(frame_head(len(message), PONG) + message)
         return data[at:] if at else data
 
     def take_message(self, data: bytes, binary: bool) -> None:
         """Take one whole message."""
+        raise NotImplementedError
+
+    def take_pong(self, data: bytes) -> None:
+        """Take the answer to a ping."""
         raise NotImplementedError
 
     def _next_turn(self) -> None:
@@ -217,7 +230,7 @@ class FramesInTurns(WebSocketsSansIOProtocol):
     def handle_pong(self, event: WireFrame) -> None:
         """Take the answer to a ping."""
         self._small_now += 1
-        super().handle_pong(event)
+        self.take_pong(bytes(event.data))
 
     def handle_parser_exception(self) -> None:
         """Send the reason (1009: too big), end the sending side, and drop what the peer still sends until it closes,

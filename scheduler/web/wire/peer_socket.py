@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from websockets.frames import Frame as WireFrame
-
-from voxpool.scheduler.protocol.framing import frame_head
+from voxpool.scheduler.protocol.framing import BINARY, PING, TEXT, frame_head
 from voxpool.scheduler.web.wire.allowance import FRAMES_A_TURN, Bounds
 from voxpool.scheduler.web.wire.frame_socket import FrameSocket, OnFrame, Received
 from voxpool.scheduler.web.wire.frame_turns import FramesInTurns
@@ -68,7 +66,7 @@ class PeerSocket(FramesInTurns):
         """Send one message, or nothing when the connection is closing. Never waits."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
-        self.transport.write(frame_head(len(data), binary) + data)
+        self.transport.write(frame_head(len(data), BINARY if binary else TEXT) + data)
 
     def serve(self, on_frame: OnFrame) -> None:
         """Pass messages to `on_frame` as they come, until it refuses one or more come than are handled at a time.
@@ -100,8 +98,7 @@ class PeerSocket(FramesInTurns):
             return False
         if self._probe is None or self._probe.done():
             self._probe = self.loop.create_future()
-            self.conn.send_ping(PROBE)
-            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.send_ping(PROBE)
             self.loop.call_later(timeout_s, _settle, self._probe, False)
         return await asyncio.shield(self._probe)
 
@@ -159,16 +156,30 @@ class PeerSocket(FramesInTurns):
         self.read_paused = True
         self._hold_reading()
 
-    def handle_pong(self, event: WireFrame) -> None:
-        """Take the answer to a ping: to ours, or to one that asks whether the peer is there at all."""
-        super().handle_pong(event)
-        if bytes(event.data) == PROBE and self._probe is not None:
+    def take_pong(self, data: bytes) -> None:
+        """Take the answer to a ping: to one of all peers, or to one that asks whether the peer is there at all."""
+        if data == PROBE and self._probe is not None:
             _settle(self._probe, True)
+        else:
+            self.bounds.pings.answered(self, data)
 
     def handle_parser_exception(self) -> None:
         """Close because of a violation of the protocol."""
         self._on_frame = None
         super().handle_parser_exception()
+
+    def start_keepalive(self) -> None:
+        """The handshake is done: ask from now on whether the peer is there."""
+        self.bounds.pings.add(self)
+
+    def stop_keepalive(self) -> None:
+        """The connection is gone, or the server stops."""
+        self.bounds.pings.remove(self)
+
+    def send_ping(self, payload: bytes) -> None:
+        """Send a ping; does nothing when the connection is closing."""
+        if not (self.close_sent or self.disconnected or self.transport.is_closing()):
+            self.transport.write(frame_head(len(payload), PING) + payload)
 
     def keepalive_timeout(self) -> None:
         """Cut off a peer that answers no ping: closing would wait for it to take what is queued."""

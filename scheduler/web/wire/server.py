@@ -115,8 +115,6 @@ def uvicorn_config(settings: Settings, app: RequestFilter, incoming: Incoming, o
         http=BoundedHttp.with_bounds(bounds),
         ws=PeerSocket.with_bounds(bounds),
         ws_max_size=frame_bytes_max(settings),
-        ws_ping_interval=settings.heartbeat_s,
-        ws_ping_timeout=settings.lease_s + settings.heartbeat_s,  # a silent node is noticed by its lease first
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
