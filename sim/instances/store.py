@@ -8,7 +8,7 @@ from typing import Any
 
 from voxpool.scheduler.core.scripts import ScriptCall
 from voxpool.scheduler.stores.memory import Dump, MemoryStore
-from voxpool.scheduler.stores.script_sources import JOBS, SORTED_SET, ScriptSource, load_sources
+from voxpool.scheduler.stores.script_sources import JOBS, LIST, SORTED_SET, ScriptSource, load_sources
 
 _PUT_BACK = ScriptSource(
     "",
@@ -73,7 +73,7 @@ class PartitionStore:
         (dump, audio), self._saved = self._saved, None
         self._store.clear()
         for place, (family, kind) in enumerate(JOBS.kinds.items(), 1):
-            command = "ZADD" if kind == SORTED_SET else "RPUSH" if family == "ended" else "HSET"
+            command = "ZADD" if kind == SORTED_SET else "RPUSH" if kind == LIST else "HSET"
             members = [text for member in dump.get(family, []) for text in member]
             for at in range(0, len(members), 1000):
                 self._store.run_now([ScriptCall("put_back", [str(place), command, *members[at : at + 1000]])])
