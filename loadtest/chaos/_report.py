@@ -35,7 +35,7 @@ def report(outcomes: Sequence[Outcome]) -> Report:
         question=QUESTION,
         seed=outcomes[0].sizes.seed,
         options=_options(outcomes[0]),
-        lines=[*(line for outcome in outcomes for line in _lines(outcome)), *_lines_of_all(outcomes)],
+        lines=[line for outcome in outcomes for line in _lines(outcome)],
         variants={WITH: {outcome.sizes.name: _figures(outcome) for outcome in outcomes}},
         variant=WITH,
         unproven=[reason for outcome in outcomes for reason in _unproven(outcome)],
@@ -100,7 +100,7 @@ def _lines(outcome: Outcome) -> list[Line]:
         ),
         zero("jobs that ran twice without a fault that explains it", unexplained),
         Line(sizes.name, "jobs that ran twice", "%", None, 100 * found.ran_twice / max(1, found.asked)),
-        _rerun_line(sizes.name, [outcome]),
+        _rerun_line(outcome),
         zero("keys of the store without an owner", sum(outcome.left.values())),
         Line(sizes.name, "keys that only their time to live removes", "", None, outcome.expiring),
         zero("processes that ended with another exit code than 0", len(outcome.ends)),
@@ -109,17 +109,12 @@ def _lines(outcome: Outcome) -> list[Line]:
     ]  # fmt: skip
 
 
-def _lines_of_all(outcomes: Sequence[Outcome]) -> list[Line]:
-    """Return what one run has too few of to prove."""
-    return [_rerun_line("all runs", outcomes)] if len(outcomes) > 1 else []
-
-
-def _rerun_line(name: str, outcomes: Sequence[Outcome]) -> Line:
-    waits = sorted(wait_s for outcome in outcomes for wait_s in outcome.found.waits_after(*OF_SCHEDULER))
-    is_shared = all(outcome.sizes.jobs == "redis" for outcome in outcomes)
-    limit = f"<= {RERUN_S:g}" if is_shared and len(waits) >= RERUNS_MIN else ""
+def _rerun_line(outcome: Outcome) -> Line:
+    """Return the line of what a dead scheduler's jobs wait. Beside other faults the store or the others may be away."""
+    sizes, waits = outcome.sizes, outcome.found.waits_after(*OF_SCHEDULER)
+    is_judged = sizes.jobs == "redis" and tuple(sizes.kinds) == OF_SCHEDULER and len(waits) >= RERUNS_MIN
     what = f"a killed scheduler's jobs run again after, p99 of {len(waits)}"
-    return Line(name, what, "s", None, _percentile(waits, 0.99), limit=limit)
+    return Line(sizes.name, what, "s", None, _percentile(waits, 0.99), limit=f"<= {RERUN_S:g}" if is_judged else "")
 
 
 def _unproven(outcome: Outcome) -> list[str]:

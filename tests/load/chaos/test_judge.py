@@ -160,28 +160,23 @@ def test_a_good_run_holds() -> None:
     assert "--fault kill_node" in command(outcome(sizes=Sizes(kinds=("kill_node",))))
 
 
-def test_slow_second_runs_of_several_runs_together_break_the_limit() -> None:
-    """Each run has half of those that a percentile needs."""
-
-    def of(run: int, wait_s: float) -> Outcome:
-        reruns = [
-            Rerun(
-                number,
-                Started(number, 0.0, "j", 1, "n"),
-                Started(number, 1.0, "j", 2, "n"),
-                "kill_scheduler",
-                wait_s if number % 2 else 1.0,
-                was_running=True,
-            )
-            for number in range(RERUNS_MIN // 2)
-        ]
-        one = outcome(sizes=Sizes(seed=run))
-        one.found.reruns += reruns
-        return one
-
-    assert report([of(1, 9.0)]).exit_code == 0, "too few to judge"
-    assert report([of(1, 1.0), of(2, 2.0)]).exit_code == 0
-    assert report([of(1, 1.0), of(2, 9.0)]).exit_code == 1
+@pytest.mark.parametrize(
+    ("kinds", "count", "wait_s", "code"),
+    [
+        (("kill_scheduler",), RERUNS_MIN, 4.0, 0),
+        (("kill_scheduler",), RERUNS_MIN, 9.0, 1),
+        (("kill_scheduler",), RERUNS_MIN - 1, 9.0, 0),
+        (("kill_scheduler", "empty_store"), RERUNS_MIN, 9.0, 0),
+    ],
+)
+def test_late_second_runs_after_kills_alone_break_the_limit(
+    kinds: tuple[str, ...], count: int, wait_s: float, code: int
+) -> None:
+    one = outcome(sizes=Sizes(kinds=kinds))
+    for number in range(count):
+        first, second = Started(number, 0.0, "j", 1, "n"), Started(number, 1.0, "j", 2, "n")
+        one.found.reruns.append(Rerun(number, first, second, "kill_scheduler", wait_s, was_running=True))
+    assert report([one]).exit_code == code
 
 
 @pytest.mark.parametrize(
