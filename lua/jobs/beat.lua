@@ -6,11 +6,13 @@
 --            waiting     ms that a job may wait
 --            limit       entries of each kind that are removed for a dead scheduler, 1 to 500
 --            judge       1: schedulers whose lease has ended are dead; 0: nobody is (the store itself was away)
+--            load        load|slots of the nodes of the caller, kept as long as it is a member; '' = another partition has the loads
 --            key*        whose jobs are counted, 0 to 100 of them
 -- Returns    OK          the lease went on
 --            LAPSED      it had ended; others may have adopted what the caller had
 --            NEW         it was no member (mail born says the same, since a repeat of this call answers OK)
 --            then open bytes   the unfinished jobs of the partition, and their audio
+--            then loads           (scheduler|load|slots )* of the members; '' for a caller without a load
 --            then (jobs|bytes)*   the same of each key
 --            then (dead count)*   jobs that were handed back; with `limit` of them, call again at once
 --            A job without an attempt left has failed: attempts_max|scheduler_lost. The living get mail (look).
@@ -27,8 +29,8 @@
 --- @include "_back"
 
 local scheduler, now, lease, waiting = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local limit, judges = tonumber(ARGV[5]), ARGV[6] == '1'
-local keys = {unpack(ARGV, 7)}
+local limit, judges, load = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7]
+local keys = {unpack(ARGV, 8)}
 local DEAD_MAX = 4 -- dead schedulers of one call
 local LATEST = 9007199254740991
 
@@ -53,6 +55,7 @@ for _, its in ipairs(dead) do
   its.is_last = #its.held < limit and #its.letters < limit and #its.wishes < limit and #its.nodes < limit
   if its.is_last then
     call('ZREM', SCHEDULERS, its.name)
+    call('HDEL', COUNTS, '@' .. its.name)
     batch.leases[its.name] = false -- no more mail for it
   end
 end
@@ -96,7 +99,16 @@ for _, its in ipairs(dead) do
   adopted[#adopted + 1] = tostring(#its.held)
 end
 close_queue(batch)
-local answers = {word, tostring(count(batch, 'open', 0)), tostring(count(batch, 'bytes', 0))}
+local loads = {}
+if load ~= '' then
+  local members, fields = call('ZRANGEBYSCORE', SCHEDULERS, '-inf', LATEST, 'LIMIT', 0, ALL), {}
+  for i, member in ipairs(members) do fields[i] = '@' .. member end
+  call('HSET', COUNTS, '@' .. scheduler, load)
+  for i, its_load in ipairs(call('HMGET', COUNTS, unpack(fields))) do
+    if its_load then loads[#loads + 1] = members[i] .. '|' .. its_load end
+  end
+end
+local answers = {word, tostring(count(batch, 'open', 0)), tostring(count(batch, 'bytes', 0)), table.concat(loads, ' ')}
 if #keys > 0 then keys_of(batch).read(keys) end
 for _, key in ipairs(keys) do answers[#answers + 1] = string.format('%d|%d', batch.keys.owned(key)) end
 for _, text in ipairs(adopted) do answers[#answers + 1] = text end

@@ -90,7 +90,8 @@ class SharedDispatcher(HeldJobs):
             for number, store in enumerate(stores.partitions)
         ]
         ended_max = settings.finished_max or UNBOUNDED
-        self.members = [Members(feed, self._clock, ms(settings.retention_s), ended_max) for feed in self.feeds]
+        tidying = self._clock, ms(settings.retention_s), ended_max
+        self.members = [Members(feed, *tidying, None if feed.partition else self.spread) for feed in self.feeds]
         self.jobs = SharedJobList(self.feeds, settings, self._shown)
         self._asked: dict[str, Asked] = {}
         self._jobs: dict[str, SharedJob] = {}
@@ -151,6 +152,9 @@ class SharedDispatcher(HeldJobs):
         assert job.audio is not None, job
         partition = self._partition_of(job.pair)
         trace, backoff_ms = job.trace, job.limits.backoff_ms
+        home = self._homes.node_of(job.session_key) if job.affinity else ""
+        prefer = home or self.spread.target(len(self._held))
+        job.sent_to = self.spread.sent(prefer)
         details = Details(job.owner, job.request_id, job.session_id, trace, job.submitted_ms, backoff_ms, job.affinity)
         asked = Asked(
             job.job_id,
@@ -159,7 +163,7 @@ class SharedDispatcher(HeldJobs):
             f"{self.instance}-{job.sequence}",
             details=str(details),
             content=content_of(job.audio),
-            prefer=self._homes.node_of(job.session_key) if job.affinity else "",
+            prefer=prefer,
             expires_ms=job.expires_ms,
             attempts_max=job.limits.attempts_max,
             turn="" if job.share is None else turn_of(*job.share),
@@ -226,6 +230,7 @@ class SharedDispatcher(HeldJobs):
         """Bring the job of a client here to its final state; an attempt that a node here still makes is void."""
         self.give_up(job.job_id, job.attempt)
         self.table.failed.forget(job.job_id)
+        self.spread.ended(job.sent_to)
         del self._jobs[job.job_id]
         self.feed_of(job.job_id).withdraw(self._asked.pop(job.job_id))
         self.waiting.discard(job)

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from voxpool.scheduler.config import ms
 from voxpool.scheduler.core.admission.intake import CUT_SHORT
 from voxpool.scheduler.core.dispatcher import Dispatcher
 from voxpool.scheduler.core.jobs.error_text import cleaned
@@ -33,6 +34,7 @@ from voxpool.scheduler.shared.partition.audio_calls import audio_name_of
 from voxpool.scheduler.shared.partition.calls import Record, Taken
 from voxpool.scheduler.shared.partition.feed import Feed
 from voxpool.scheduler.shared.slots import Slot, Slots
+from voxpool.scheduler.shared.spread import Spread
 
 
 class Claim:
@@ -62,6 +64,8 @@ class HeldJobs(Dispatcher):
         self._claims: dict[tuple[str, int], Claim] = {}
         self._guests = 0
         self.is_leaving = False
+        lease_ms = ms(self._settings.scheduler_lease_s)
+        self.spread = Spread(self.instance, self._clock, lease_ms, self._count_load)
 
     @abstractmethod
     def _own(self, job_id: str) -> SharedJob | None:
@@ -87,6 +91,13 @@ class HeldJobs(Dispatcher):
         self.queue.release(slot.name)
         if not slot.is_void:
             self.waiting.room(slot.node.pairs, 1)
+
+    def _count_load(self) -> tuple[int, int]:
+        """Return the jobs at nodes that take any, without those that others have sent here, and their slots."""
+        nodes = [node for node in self.node_registry.nodes.values() if node.registered and not node.flags]
+        jobs = (job for node in nodes for job in node.reservations.values())
+        count = sum(not (isinstance(job, SharedJob) and job.sent_to) for job in jobs)
+        return (0, 0) if self.is_leaving else (count, sum(node.slots for node in nodes))
 
     # ---- attempts
 
@@ -175,6 +186,11 @@ class HeldJobs(Dispatcher):
     def _fill(self, job: SharedJob, row: Taken | Record) -> None:
         """Begin an attempt of `job` here."""
         self.waiting.discard(job)
+        if self._own(job.job_id) is job:
+            self.spread.ended(job.sent_to)
+            job.sent_to = ""
+        elif row.prefer not in row.client.split(","):
+            job.sent_to = row.prefer
         if job.state == DISPATCHED:  # it was answered here, and the store has not accepted that
             job.move(REDISPATCHED)
         job.attempt, job.redispatches, job.backoff_until_ms = row.attempt, row.lost, 0

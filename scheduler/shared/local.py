@@ -24,6 +24,8 @@ class SharedJob(Job):
     """The name of its reservation."""
     made: int = 0
     """The attempts that were made."""
+    sent_to: str = ""
+    """The scheduler whose nodes are to run it, when its client is at another one."""
 
     @property
     def tries(self) -> int:

@@ -44,6 +44,10 @@ class SharedDesk:
         """Return how many attempts, wishes and early results there are."""
         return len(self._held), len(self._wishes), sum(len(node.early) for node in self.nodes.values())
 
+    def count_load(self) -> tuple[int, int]:
+        """Return the jobs and the slots of its nodes."""
+        return len(self._held), sum(node.slots for node in self.nodes.values())
+
     # ---- clients
 
     def submit(

@@ -152,9 +152,9 @@ def _left(world: World) -> list[str]:
             owners = {name.split("|")[0 if family == "mail" else -1] for name in store.members(family)}
             if lost := {name for name in owners if ":" not in name} - names:
                 wrong.append(f"{family} of nobody: {sorted(lost)}")
-        for _, counts in dump.get("counts", []):
-            if counts.split("|")[1:3] != ["0", "0"]:
-                wrong.append(f"counts: {counts}")
+        for field, counts in dump.get("counts", []):
+            if field[1:] not in names if field.startswith("@") else counts.split("|")[1:3] != ["0", "0"]:
+                wrong.append(f"counts: {field} {counts}")
     for scheduler in world.schedulers:
         if any(scheduler.desk.sizes):
             wrong.append(f"{scheduler.name} keeps {scheduler.desk.sizes} (held, wishes, early)")

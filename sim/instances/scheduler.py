@@ -13,6 +13,7 @@ from voxpool.scheduler.shared.partition.calls import Bounds
 from voxpool.scheduler.shared.partition.feed import Feed
 from voxpool.scheduler.shared.partition.members import Members
 from voxpool.scheduler.shared.partition.totals import Totals
+from voxpool.scheduler.shared.spread import Spread
 from voxpool.sim.instances.desk import SharedDesk
 from voxpool.sim.instances.store import Flush, PartitionStore
 
@@ -138,6 +139,7 @@ class Scheduler:
         self.desk = desk_class(name, order)
         self.partitions: list[Partition] = []
         totals = Totals(Bounds(JOBS_MAX, BYTES_MAX, JOBS_MAX))
+        spread = Spread(name, clock, LEASE_MS, self.desk.count_load)
         for number, store in enumerate(stores):
             feed = feed_class(
                 number,
@@ -152,4 +154,5 @@ class Scheduler:
                 totals=totals,
             )
             self.desk.feeds.append(feed)
-            self.partitions.append(Partition(feed, Members(feed, clock, RETENTION_MS, ENDED_MAX), store))
+            members = Members(feed, clock, RETENTION_MS, ENDED_MAX, None if number else spread)
+            self.partitions.append(Partition(feed, members, store))

@@ -142,6 +142,7 @@ class Taken(NamedTuple):
     lost: int
     attempts_max: int
     meta: str
+    prefer: str = ""
 
 
 class Return(NamedTuple):
@@ -214,7 +215,9 @@ def taken_of(answer: Sequence[str]) -> list[Taken]:
     for job_id, text in zip(answer[::2], answer[1::2], strict=True):
         record = record_of(text)
         limits = (record.expires_ms, record.lost, record.attempts_max)
-        found.append(Taken(job_id, record.attempt, record.pair, record.client, record.bytes, *limits, record.meta))
+        found.append(
+            Taken(job_id, record.attempt, record.pair, record.client, record.bytes, *limits, record.meta, record.prefer)
+        )
     return found
 
 
@@ -276,10 +279,17 @@ def mail_of(text: str) -> Mail:
 
 
 def beat(
-    scheduler: str, now_ms: int, lease_ms: int, waiting_ms: int, limit: int, judges: bool, keys: Sequence[str] = ()
+    scheduler: str,
+    now_ms: int,
+    lease_ms: int,
+    waiting_ms: int,
+    limit: int,
+    judges: bool,
+    load: str = "",
+    keys: Sequence[str] = (),
 ) -> ScriptCall:
-    """Answer: OK, LAPSED or NEW, open jobs, their bytes, jobs|bytes for each key, (dead scheduler, its jobs)*."""
-    args = [scheduler, str(now_ms), str(lease_ms), str(waiting_ms), str(limit), "1" if judges else "0", *keys]
+    """Answer: OK, LAPSED or NEW, open jobs, bytes, loads, jobs|bytes for each key, (dead scheduler, its jobs)*."""
+    args = [scheduler, str(now_ms), str(lease_ms), str(waiting_ms), str(limit), "1" if judges else "0", load, *keys]
     return ScriptCall("beat", args)
 
 

@@ -77,6 +77,8 @@ class FeedAnswers(ScriptQueue):
         self._looks: list[tuple[str, Callable[[str], None]]] = []
         self._postponed: dict[str, Asked] = {}
         """Accepted jobs that the store has lost, and has no room for now."""
+        self._sent_pairs: dict[str, None] = {}
+        """Pairs of jobs that waited for another scheduler since the last look: it may have died."""
         self._sent: list[OnAnswer] = []
 
     @property
@@ -115,7 +117,9 @@ class FeedAnswers(ScriptQueue):
         self.nudge()
 
     def ask_postponed(self) -> None:
-        """Ask for those again that the store had no room for."""
+        """Ask for those again that the store had no room for, and for those that another scheduler has not taken."""
+        while self._sent_pairs:
+            self.hunger.invited(self._sent_pairs.popitem()[0])
         while self._postponed:
             job_id, asked = self._postponed.popitem()
             if self._desk.find_asked(job_id) is asked:
@@ -154,6 +158,8 @@ class FeedAnswers(ScriptQueue):
                 self._desk.ended(job_id, "r", rest or "request_id_conflict")
                 self.drop_audio(asked.audio_name)
                 continue
+            if word == Said.WAIT and asked.prefer not in ("", self.name):
+                self._sent_pairs[asked.pair] = None
             if word == Said.KNOWN:
                 record = record_of(rest)
                 if record.ended:

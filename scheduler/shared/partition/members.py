@@ -11,6 +11,7 @@ from voxpool.scheduler.core.script_queue import Answer, ignore_answer
 from voxpool.scheduler.shared.partition import calls
 from voxpool.scheduler.shared.partition.calls import Said
 from voxpool.scheduler.shared.partition.feed import Feed
+from voxpool.scheduler.shared.spread import Spread
 
 BEATS_A_LEASE = 3
 TICK_MS = 250
@@ -22,13 +23,16 @@ SLICE = 100
 
 
 class Members:
-    """Beats and tidies one partition for the scheduler of `feed`."""
+    """Beats and tidies one partition for the scheduler of `feed`. One partition has the loads: that with a `spread`."""
 
-    def __init__(self, feed: Feed, clock: Clock, retention_ms: int, ended_max: int) -> None:
+    def __init__(
+        self, feed: Feed, clock: Clock, retention_ms: int, ended_max: int, spread: Spread | None = None
+    ) -> None:
         self._feed = feed
         self._clock = clock
         self._retention_ms = retention_ms
         self._ended_max = ended_max
+        self._spread = spread
         self._beat_at_ms = 0
         self._tidy_at_ms = 0
         self._has_left = False
@@ -64,7 +68,8 @@ class Members:
             self._beat_at_ms = now_ms + feed.lease_ms // BEATS_A_LEASE
             judges = now_ms >= feed.judges_from_ms
             keys = feed.totals.keys
-            call = calls.beat(feed.name, now_ms, feed.lease_ms, feed.waiting_ms, SLICE, judges, keys)
+            load = "" if self._spread is None else self._spread.report()
+            call = calls.beat(feed.name, now_ms, feed.lease_ms, feed.waiting_ms, SLICE, judges, load, keys)
             feed.call(call, partial(self._beaten, keys))
         if now_ms >= self._tidy_at_ms:
             self._tidy_at_ms = now_ms + TIDY_MS
@@ -79,8 +84,10 @@ class Members:
         if answer[0] != Said.OK:
             self._feed.ask_again()
             self._feed.must_beat = False
-        known = 3 + len(keys)
-        self._feed.totals.note(self._feed.partition, int(answer[1]), int(answer[2]), keys, answer[3:known])
+        if self._spread is not None:
+            self._spread.note(answer[3])
+        known = 4 + len(keys)
+        self._feed.totals.note(self._feed.partition, int(answer[1]), int(answer[2]), keys, answer[4:known])
         for scheduler, count in zip(answer[known::2], answer[known + 1 :: 2], strict=True):
             if int(count):
                 self._feed.must_beat = True  # there may be more

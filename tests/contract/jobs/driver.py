@@ -155,8 +155,8 @@ class Driver(Steps):
         chance = self._chance
         lease_ms = 0 if chance.random() < 0.1 else LEASE_MS
         limit, judges = chance.choice((1, 2, 500)), chance.random() < 0.8
-        keys = chance.choice(((), KEYS[1:3], KEYS[3:]))
-        self._call(calls.beat(self._who(), self._time(), lease_ms, WAITING_MS, limit, judges, keys))
+        load, keys = chance.choice(("", "3.25|8", "0.00|0")), chance.choice(((), KEYS[1:3], KEYS[3:]))
+        self._call(calls.beat(self._who(), self._time(), lease_ms, WAITING_MS, limit, judges, load, keys))
 
     def _due(self) -> None:
         self._call(calls.due(self._time(), WAITING_MS, self._chance.choice((1, 3, 500))))
@@ -205,7 +205,7 @@ class Driver(Steps):
                 break
         for side in self._sides:
             assert set(side.dump()) <= {"schedulers", "counts"}, side.dump()
-            assert len(side.dump()["counts"]) == 1, "no key has anything left"
+            assert len(side.dump()["counts"]) == 1, "no key and no dead scheduler has anything left"
         place, open_jobs, size, _ = side.dump()["counts"][0][1].split("|")
         assert (open_jobs, size) == ("0", "0") and int(place) >= 0
 

@@ -36,6 +36,7 @@ def beat(partition: Partition, args: list[str]) -> list[str]:
         if len(held[name]) < limit and len(letters) < limit and len(wishes) < limit and len(enrolled) < limit:
             gone.append(name)
             del partition.leases[name]
+            partition.loads.pop(name, None)
     if ended is None:
         partition.tell(scheduler, "born|")
     waits: Counter[str] = Counter()
@@ -55,8 +56,13 @@ def beat(partition: Partition, args: list[str]) -> list[str]:
         adopted += [name, str(len(held[name]))]
     partition.invited = {(pair, member) for pair, member in partition.invited if member in partition.leases}
     partition.invite_for(waits, now)
-    by_key = ["{}|{}".format(*owned(partition, key)) for key in args[6:]]
-    return [*answer, str(partition.counts["open"]), str(partition.counts["bytes"]), *by_key, *adopted]
+    loads = ""
+    if args[6]:
+        partition.loads[scheduler] = args[6]
+        members = [name for _, name in sorted((end, name) for name, end in partition.leases.items())]
+        loads = " ".join(f"{name}|{partition.loads[name]}" for name in members if name in partition.loads)
+    by_key = ["{}|{}".format(*owned(partition, key)) for key in args[7:]]
+    return [*answer, str(partition.counts["open"]), str(partition.counts["bytes"]), loads, *by_key, *adopted]
 
 
 def nodes(partition: Partition, args: list[str]) -> list[str]:

@@ -28,6 +28,8 @@ class Partition:
     listed: list[str] = field(default_factory=list)
     """The jobs by place; the last one has the last place."""
     leases: dict[str, int] = field(default_factory=dict)
+    loads: dict[str, str] = field(default_factory=dict)
+    """What members have passed with their last beat that had a load."""
     invited: set[tuple[str, str]] = field(default_factory=set)
     """(pair, scheduler): invited, and has not asked for the pair since."""
     preferred: dict[str, set[str]] = field(default_factory=dict)

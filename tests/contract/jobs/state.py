@@ -20,6 +20,7 @@ def state_of(partition: Partition) -> Dump:
     counts = "|".join(str(partition.counts[name]) for name in ("place", "open", "bytes", "mail"))
     keys = sorted({job.key for job in jobs.values() if job.key and job.state not in FINAL})
     by_key = [(f"|{key}", "{}|{}".format(*owned(partition, key))) for key in keys]
+    loads = [(f"@{name}", load) for name, load in partition.loads.items()]
     whole: Dump = {
         "records": sorted((job_id, job.text) for job_id, job in jobs.items()),
         "waiting": [(member, zero) for member in sorted(waiting)],
@@ -32,7 +33,7 @@ def state_of(partition: Partition) -> Dump:
         "schedulers": [(name, str(end)) for end, name in leases],
         "nodes": sorted((node, "|".join(entry)) for node, entry in partition.nodes.items()),
         "enrolled": sorted((f"{entry[0]}|{node}", zero) for node, entry in partition.nodes.items()),
-        "counts": sorted([("all", counts), *by_key]) if partition.is_counted else [],
+        "counts": sorted([*([("all", counts), *by_key] if partition.is_counted else []), *loads]),
     }
     whole["taken"].sort()
     return {family: members for family, members in whole.items() if members}

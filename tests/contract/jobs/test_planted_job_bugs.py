@@ -110,6 +110,11 @@ BUGS = {
     "a dead scheduler stays a member": Bug("beat", "call('ZREM', SCHEDULERS, its.name)", ""),
     "what a dead scheduler had is not counted": Bug("beat", "j.lost = string.format('%d', j.lost + 1)", ""),
     "nobody looks for the invitations of a dead scheduler": Bug("beat", "tell(batch, other, 'look', '')", ""),
+    "the load of a dead scheduler stays": Bug("beat", "call('HDEL', COUNTS, '@' .. its.name)", ""),
+    "a load is kept in a partition that has none": Bug("beat", "if load ~= '' then", "if true then"),
+    "the own load of a beat comes with the next one": Bug(
+        "beat", "fields[i] = '@' .. member", "fields[i] = '@' .. (member ~= scheduler and member or '')"
+    ),
     "the wishes of a dead scheduler stay": Bug("beat", "leave(batch, HUNGRY, mine)", ""),
     "one that was removed does not learn it": Bug("beat", "if not ended then tell", "if false then tell"),
     "a job that nobody wants any more waits on": Bug("due", "j.expires ~= '0' and tonumber(j.expires) <= now", "false"),

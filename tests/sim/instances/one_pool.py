@@ -17,7 +17,8 @@ from voxpool.sim.instances.production.world import Instances, Sizes
 
 ONE_POOL = Sizes(schedulers=3, partitions=2, in_flight=0, nodes=8, slots=4, service_s=0.5)
 COSTS = read_costs(Path(__file__).resolve().parents[3] / "docs" / "reports" / "shared-costs.toml")
-WARM_S = 3.0
+WARM_S = 20.0
+"""Some leases: in each a part of what is above the mean is sent to others."""
 LOOK_S = 0.05
 AT_ONE, UNEVEN, EVEN = (1, 0, 0), (6, 3, 1), (1, 1, 1)
 """Parts of the clients at each scheduler."""
