@@ -56,6 +56,10 @@ class _AcknowledgesGaps(SteppedFeed):
         super().__init__(*args, **options)
         self.letters = _LettersWithoutGap()
 
+    def ask_postponed(self) -> None:
+        self._sent_pairs.clear()  # the look for jobs that were sent heals most of what this loses
+        super().ask_postponed()
+
 
 class _ForgetsNamesThatLeft(Names):
     def _drop(self, node_id: str) -> Any:
