@@ -145,7 +145,7 @@ def _left(world: World) -> list[str]:
     names = {scheduler.name for scheduler in world.schedulers}
     for store in world.stores:
         dump = store.dump()
-        for family in ("records", "waiting", "taken", "due", "ended", "flows", "turns"):
+        for family in ("records", "waiting", "taken", "due", "ended", "flows", "turns", "listed"):
             if dump.get(family):
                 wrong.append(f"{family} left: {dump[family][:3]}")
         for family in ("mail", "hungry"):
