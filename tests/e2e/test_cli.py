@@ -63,9 +63,15 @@ async def test_a_drained_node_gets_no_jobs_until_it_is_undrained(scheduler: Sche
             off = voxpool_here("drain", worker.node_id, "--off", "--json", "--url", scheduler.url)
             assert json.loads(off.stdout)["state"] == "ready"
             await until(lambda: worker.done == 1)
+        await until(lambda: (worker.node_id, 0) in _running(scheduler))
         nodes = voxpool("nodes", "--url", scheduler.url).stdout.splitlines()
         assert nodes[0].split() == ["node_id", "state", "running", "slots", "pairs"]
         assert [worker.node_id, "ready", "0", "1", pair] in [line.split() for line in nodes]
+
+
+def _running(scheduler: Scheduler) -> list[tuple[str, int]]:
+    """Return how many jobs each node runs; a result comes before its slot is free."""
+    return [(node["node_id"], node["running"]) for node in scheduler.get("/v1/nodes")["nodes"]]
 
 
 def test_an_unknown_id_is_one_line(scheduler: Scheduler) -> None:
