@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.rig import AUDIO
 from tests.unit.shared_rig import SharedRig, Stores
 from tests.unit.test_shared_dispatcher import answer, settings
 from voxpool.scheduler.core.jobs.job import CANCELLED, COMPLETED, FAILED, Job
-from voxpool.scheduler.protocol.messages import WorkError
+from voxpool.scheduler.protocol.messages import Assign, WorkError
 from voxpool.sim.observing.census import entries
 
 ROUNDS = 3
@@ -82,3 +83,18 @@ async def test_a_node_is_avoided_for_as_long_as_the_job_waits_that_it_failed(sto
         await answer(a, good, good_link, output="done")
         a.desk.left(good)
         await a.settle()
+
+
+async def test_a_job_keeps_its_audio_when_two_schedulers_ask_for_it_in_turn(stores: Stores) -> None:
+    """B asks, then A once more, before B does what follows from its answer; then both are away, and C runs the job."""
+    a, b, c = (stores.scheduler(name, settings()) for name in "abc")
+    job = await a.submit(request_id="r", session_id="s")
+    at_a, at_b = (rig.shared.feed_of(job.job_id) for rig in (a, b))
+    b.dispatcher.submit(pair=job.pair, audio=AUDIO, request_id="r", session_id="s")
+    await at_b.run_once(at_b)
+    at_a.ask_again()
+    await at_a.run_once(at_a)
+    await stores.settle()
+    _, link = await c.node("n")
+    await stores.settle()
+    assert [assign.audio for assign in link.of_kind(Assign) if isinstance(assign, Assign)] == [AUDIO]

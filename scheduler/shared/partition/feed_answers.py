@@ -166,8 +166,6 @@ class FeedAnswers(ScriptQueue):
                     self.drop_audio(asked.audio_name)
                     self._end(asked, record.state, record.by, record.outcome)
                     continue
-                if audio_name_of(record.meta) != asked.audio_name and record.state in "wb":
-                    self.drop_audio(audio_name_of(record.meta))
             self._desk.accepted(job_id)
 
     def _granted(self, asked: Asked, attempt: int, slot: object | None, busy: set[str]) -> None:
