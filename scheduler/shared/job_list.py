@@ -18,8 +18,8 @@ from voxpool.scheduler.shared.partition.feed import Feed
 
 LOOKS_MAX = LIMIT_MAX
 """Places of a partition that one call looks at; about 1 ms of Redis."""
-NEWEST, DONE = -1, 0
-"""Places of a cursor: not asked yet, and nothing is left."""
+DONE = 0
+"""The place in a cursor of a partition of which nothing is left."""
 STATE_OF = STATES | {"w": WAITING, "b": WAITING, "t": DISPATCHED}
 
 
@@ -79,16 +79,17 @@ class SharedJobList:
         total = sum(one.total for one in slices) if owner is None else None
         return Page(jobs, None if is_done else ".".join(str(one.place) for one in slices), total)
 
-    def _places_of(self, cursor: str | None) -> list[int]:
+    def _places_of(self, cursor: str | None) -> list[int | None]:
+        """Return where to go on in each partition; None = at its newest job."""
         if cursor is None:
-            return [NEWEST] * len(self._feeds)
-        places = [number_of(word) for word in cursor.split(".")]
+            return [None] * len(self._feeds)
+        places: list[int | None] = [number_of(word) for word in cursor.split(".")]
         if len(places) != len(self._feeds):
             raise BadInput("bad_cursor", f"cursor={cursor[:80]!r}: next_cursor of the page before")
         return places
 
-    async def _listed(self, feed: Feed, place: int, looks: int) -> Slice:
-        # A partition that is done is asked for one place, for the number of its jobs, and its answer is not used.
-        call = calls.list_jobs(max(place, 0), looks if place else 1)
+    async def _listed(self, feed: Feed, place: int | None, looks: int) -> Slice:
+        is_done = place == DONE  # it is asked for the number of its jobs only
+        call = calls.list_jobs(place or 0, 1 if is_done else looks)
         answer: list[str] = await answer_of(feed, partial(feed.call, call), self._settings)
-        return Slice(answer if place else ["0", answer[1]])
+        return Slice([str(DONE), answer[1]] if is_done else answer)
