@@ -32,8 +32,8 @@ class Client:
 
     At most `in_flight_max` submits are in flight at a time; further ones wait. `give_up_s` is how long a lost
     connection may take to come back before the waiting submits fail; the scheduler is asked to keep the session
-    for that time (limits["session_grace_ms"] is what it grants). A connection over which nothing comes for twice
-    `ping_s`, not even the answer to a ping, or that takes nothing for that time once, is lost. A submit that was
+    for that time (limits["session_grace_ms"] is what it grants). A connection is lost when nothing comes for
+    twice `ping_s`, not even the answer to a ping, or when it takes nothing for `ping_s`. A submit that was
     rejected because of a bound is sent again at the time that the scheduler gives, for `retry_s` at most (0: it
     raises at once). With `in_order` the results come in the order of the submits, across reconnects, too; an
     earlier one that is missing holds the later ones back for in_order_grace_s at most. A submit that is sent

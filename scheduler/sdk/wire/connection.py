@@ -61,8 +61,8 @@ def door_url(url: str, path: str) -> str:
 class Door:
     """Where to connect, and how.
 
-    A peer from which nothing comes for twice `ping_s`, not even the answer to a ping, or that takes nothing of what is
-    written for that time once, counts as gone.
+    A peer counts as gone when nothing comes from it for twice `ping_s`, not even the answer to a ping, or when it takes
+    nothing of what is written for `ping_s`.
     """
 
     url: str
